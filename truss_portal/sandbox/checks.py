@@ -1,0 +1,50 @@
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Warning  # noqa: A004
+from django.db import router
+
+from truss_portal.sandbox import conf
+from truss_portal.sandbox.routers import ALIAS
+
+
+def check_router(**kwargs: Any) -> list[CheckMessage]:
+    """W001: a database is set aside for the sandbox, but nothing leads the sandbox's tables there."""
+    company = apps.get_model("truss_sandbox", "Company")
+    if ALIAS not in settings.DATABASES or router.db_for_write(company) == ALIAS:
+        return []
+    return [
+        Warning(
+            f"The database {ALIAS!r} is configured, but the sandbox's tables don't go there.",
+            hint='Add "truss_portal.sandbox.routers.SandboxRouter" to DATABASE_ROUTERS.',
+            id="truss_sandbox.W001",
+        )
+    ]
+
+
+def check_deploy(**kwargs: Any) -> list[CheckMessage]:
+    """W002: the pretend Truss has no place on a site that real people use."""
+    if settings.DEBUG:
+        return []
+    return [
+        Warning(
+            "The Truss sandbox is installed on a site that doesn't run in debug mode. Its pages show every code that it "
+            "sends and pay invoices with no money.",
+            hint='Take "truss_portal.sandbox" out of INSTALLED_APPS and its addresses out of the URLs in production.',
+            id="truss_sandbox.W002",
+        )
+    ]
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """W003: a key of TRUSS_SANDBOX that nothing reads."""
+    unknown = sorted(set(getattr(settings, "TRUSS_SANDBOX", {})) - set(conf.DEFAULTS))
+    return [
+        Warning(
+            f"TRUSS_SANDBOX has the key {key!r}, which nothing reads.",
+            hint=f"Known keys: {', '.join(conf.DEFAULTS)}.",
+            id="truss_sandbox.W003",
+        )
+        for key in unknown
+    ]

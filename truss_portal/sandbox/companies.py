@@ -1,0 +1,31 @@
+"""Which company is meant: by its slug, its token or its checkout link."""
+
+import hmac
+
+from django.utils import timezone
+
+from truss_portal.sandbox import conf
+from truss_portal.sandbox.models import DEFAULT_SLUG, Company, Token
+
+
+def get_company(slug: str = DEFAULT_SLUG) -> Company:
+    """The company of that slug, which comes into being when it is first asked for."""
+    company, _ = Company.objects.get_or_create(slug=slug)
+    return company
+
+
+def get_company_by_token(access_token: str) -> Company | None:
+    if hmac.compare_digest(access_token.encode(), str(conf.get("TOKEN")).encode()):
+        return get_company()
+    token = (
+        Token.objects.filter(access_token=access_token, expires_at__gt=timezone.now()).select_related("company").first()
+    )
+    return token and token.company
+
+
+def get_company_by_checkout_link(checkout_link_id: str) -> Company | None:
+    get_company()
+    for company in Company.objects.order_by("pk"):
+        if company.checkout_link_id == checkout_link_id:
+            return company
+    return None

@@ -1,0 +1,27 @@
+"""The setting `TRUSS_SANDBOX`: a dict, read live, every key optional.
+
+`TOKEN` ["sandbox-token"]: the fixed bearer token that gives access to the default company.
+`COMPANY_NAME` ["Sandbox Company"]: what payers read at the top of the portal.
+`CHECKOUT_LINK_ID` ["sandbox"]: the default company's checkout link; empty means that no portal has been set up.
+`ALLOWED_REDIRECTS` [()]: where payers may be sent back to, each as Truss asks for it: scheme, host and path.
+`CLIENT_ID` ["sandbox-client"], `CLIENT_SECRET` ["sandbox-secret"]: the partner's credentials at the token endpoint.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+DEFAULTS: Mapping[str, Any] = {
+    "TOKEN": "sandbox-token",
+    "COMPANY_NAME": "Sandbox Company",
+    "CHECKOUT_LINK_ID": "sandbox",
+    "ALLOWED_REDIRECTS": (),
+    "CLIENT_ID": "sandbox-client",
+    "CLIENT_SECRET": "sandbox-secret",
+}
+
+
+def get(key: str) -> Any:
+    """The value of one key of `TRUSS_SANDBOX`, or its default."""
+    return getattr(settings, "TRUSS_SANDBOX", {}).get(key, DEFAULTS[key])

@@ -1,0 +1,49 @@
+"""The sandbox's addresses: `path("sandbox/", include("truss_portal.sandbox.urls"))`, or at the root."""
+
+from django.urls import path, re_path
+
+from truss_portal.sandbox import api, control, tokens
+from truss_portal.sandbox.faults import fallible
+
+app_name = "truss_sandbox"
+
+_API = [
+    path("v1/oauth2/token", fallible(tokens.TokenView.as_view())),
+    path("v1/company/", fallible(api.CompanyView.as_view())),
+    path("v1/payment-intents/inbound/", fallible(api.PaymentIntentListView.as_view())),
+    path("v1/payment-intents/inbound/<uuid:uid>/", fallible(api.PaymentIntentView.as_view())),
+    path("v1/payment-intents/inbound/<uuid:uid>/cancel/", fallible(api.CancelView.as_view())),
+    path("v1/contacts/<uuid:uid>/", fallible(api.ContactView.as_view())),
+    re_path(r"^v1/", fallible(api.NoSuchView.as_view())),
+]
+
+_CONTROL = [
+    path("control/reset", control.controls(POST=control.reset)),
+    path("control/requests", control.controls(GET=control.list_requests)),
+    path("control/mailbox", control.controls(GET=control.list_mail)),
+    path(
+        "control/faults",
+        control.controls(GET=control.list_faults, POST=control.create_fault, DELETE=control.delete_faults),
+    ),
+    path("control/company", control.controls(GET=control.get_company_state, PATCH=control.change_company)),
+    path("control/authorization-codes", control.controls(POST=control.create_authorization_code)),
+    path(
+        "control/payment-intents",
+        control.controls(GET=control.list_payment_intents, POST=control.create_payment_intents),
+    ),
+    path(
+        "control/payment-intents/<uuid:uid>",
+        control.controls(PATCH=control.change_payment_intent, DELETE=control.delete_payment_intent),
+    ),
+    path("control/payment-intents/<uuid:uid>/pay", control.controls(POST=control.pay)),
+    path("control/transactions/<uuid:uid>/settle", control.controls(POST=control.settle)),
+    path("control/transactions/<uuid:uid>/return", control.controls(POST=control.return_transaction)),
+]
+
+urlpatterns = [*_API, *_CONTROL]
+from django.http import HttpResponse  # noqa: E402
+urlpatterns += [
+    path("", lambda request: HttpResponse("Truss sandbox"), name="home"),
+    path("pay/<str:checkout_link_id>/", lambda request, **k: HttpResponse(""), name="portal"),
+    path("pay/<str:checkout_link_id>/paymentIntent/<str:uid>", lambda request, **k: HttpResponse(""), name="checkout"),
+]

@@ -1,0 +1,231 @@
+"""The pretend Truss as a separate process, and its control API as methods."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import requests
+
+import truss_portal
+
+_TIMEOUT = (5, 120)
+_ANNOUNCEMENT = "Truss sandbox at "
+
+
+class SandboxError(Exception):
+    """The pretend Truss could not be started, or refused what it was told."""
+
+
+class Sandbox:
+    """Starts the pretend Truss and plays everybody who isn't the site: the payer, the bank, the person at the dashboard.
+
+        with Sandbox() as truss:
+            ...  # talk to truss.url with the bearer token truss.token
+            truss.pay(uid, "40.00")
+
+    All methods but `start` and `stop` make one request to the process, and raise SandboxError when it refuses. `uid`s may be
+    strings or UUIDs. With `database`, a path, the data is kept in that SQLite file. A due date's day begins in `time_zone`.
+    """
+
+    token = "sandbox-token"  # noqa: S105 - published in the sandbox's own settings
+    client_id = "sandbox-client"
+    client_secret = "sandbox-secret"  # noqa: S105
+
+    def __init__(self, *, database: Path | str | None = None, time_zone: str = "UTC", start_timeout: float = 60) -> None:
+        self.url = ""
+        self._arguments = ["--port", "0", "--with-parent", "--time-zone", time_zone]
+        if database is not None:
+            self._arguments += ["--database", str(database)]
+        self._start_timeout = start_timeout
+        self._process: subprocess.Popen[str] | None = None
+        self._session = requests.Session()
+        # Proxies of the environment must not come between this machine and itself.
+        self._session.trust_env = False
+
+    # ---- the process
+
+    def start(self) -> Self:
+        """Returns when the process answers; raises SandboxError when it doesn't come up within `start_timeout` seconds."""
+        python_path = [str(Path(truss_portal.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, python_path))}
+        self._process = subprocess.Popen(  # noqa: S603 - this very interpreter, and arguments of ours
+            [sys.executable, "-m", "truss_portal.sandbox", *self._arguments],
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self.url = self._read_address(self._process)
+        return self
+
+    def _read_address(self, process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None  # noqa: S101 - it was asked for above
+        # A process that hangs before its first line is killed, and the line is then empty.
+        watchdog = threading.Timer(self._start_timeout, process.kill)
+        watchdog.start()
+        line = process.stdout.readline()
+        watchdog.cancel()
+        if not line.startswith(_ANNOUNCEMENT):
+            self.stop()
+            raise SandboxError(f"The Truss sandbox didn't start (exit status {process.returncode}): see its output above.")
+        return line.removeprefix(_ANNOUNCEMENT).strip()
+
+    def stop(self) -> None:
+        """Ends the process; a second call does nothing."""
+        process, self._process = self._process, None
+        self._session.close()
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # ---- the whole of it
+
+    def reset(self) -> None:
+        """Back to an empty sandbox: no intents, no mail, no faults, one company as at the start."""
+        self._call("POST", "reset")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The API requests received since the last reset, oldest first: method, path, query, and status or None if dropped."""
+        return self._list("requests")
+
+    def mailbox(self) -> list[dict[str, Any]]:
+        """What Truss would have sent, newest first: kind, to, subject, body, link, code, created_at."""
+        return self._list("mailbox")
+
+    # ---- faults
+
+    def fault(
+        self,
+        kind: str,
+        *,
+        method: str = "*",
+        path: str = "",
+        count: int | None = 1,
+        probability: float = 1.0,
+        seconds: float = 0.1,
+        retry_after: int | None = 1,
+        status: int = 503,
+    ) -> None:
+        """Lets something go wrong at the API, `count` times or, with None, until it is cleared.
+
+        `kind`: latency (of `seconds`), rate_limit (429, `retry_after` seconds or no header), unauthorized (401), error_before
+        and error_after (`status`), drop_before and drop_after (the connection closes), garbage (an unreadable 200). Those
+        called "after", and garbage, have done the work. `path` is a regular expression, searched for in the request's path.
+        """
+        self._call(
+            "POST",
+            "faults",
+            kind=kind,
+            method=method,
+            path=path,
+            count=count,
+            probability=probability,
+            seconds=seconds,
+            retry_after=retry_after,
+            status=status,
+        )
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults in force, with what is left of their counts."""
+        return self._list("faults")
+
+    def clear_faults(self) -> None:
+        self._call("DELETE", "faults")
+
+    # ---- the company
+
+    def company(self, **changes: Any) -> dict[str, Any]:
+        """The company, after changing what is given.
+
+        `name`, `checkout_link_id` (empty: no portal has been set up), `allowed_redirects`, `scopes`, `page_size_max`,
+        `token_lifetime` (seconds), `custom_payments`. None puts one back to what it was at the start.
+        """
+        return self._dict("PATCH" if changes else "GET", "company", **changes)
+
+    def allow_redirects(self, addresses: Sequence[str]) -> None:
+        """What a partner writes to Truss about: the payer may be sent back to these."""
+        self.company(allowed_redirects=list(addresses))
+
+    def authorization_code(self, redirect_uri: str) -> str:
+        """What the company's user brings back after agreeing; for one exchange at /v1/oauth2/token."""
+        return str(self._dict("POST", "authorization-codes", redirect_uri=redirect_uri)["code"])
+
+    # ---- intents and transactions
+
+    def payment_intents(self) -> list[dict[str, Any]]:
+        """All that Truss holds, oldest first, each as the single GET would answer."""
+        return self._list("payment-intents")
+
+    def create_many(self, count: int, **template: Any) -> list[str]:
+        """Intents made in the dashboard, quickly: their uids.
+
+        `template`: any columns (`total="10.00"`, `status=...`), `contact={"name": ..., "email": ...}`, `paid="5.00"`. `{n}` in
+        a text becomes the intent's number.
+        """
+        return list(self._dict("POST", "payment-intents", count=count, **template)["uids"])
+
+    def alter(self, uid: UUID | str, **columns: Any) -> dict[str, Any]:
+        """Forces columns (`status="Whatever"`) against all rules. `extra={...}` is laid over every later answer."""
+        return self._dict("PATCH", f"payment-intents/{uid}", **columns)
+
+    def vanish(self, uid: UUID | str) -> None:
+        """Truss no longer knows this intent."""
+        self._call("DELETE", f"payment-intents/{uid}")
+
+    def pay(
+        self, uid: UUID | str, amount: Decimal | str | None = None, *, payment_method: str = "ach"
+    ) -> dict[str, Any]:
+        """Somebody pays; all that is left, unless an `amount` is given. Answers with the transaction."""
+        text = None if amount is None else str(amount)
+        return self._dict("POST", f"payment-intents/{uid}/pay", amount=text, payment_method=payment_method)
+
+    def settle(self, transaction_uid: UUID | str) -> dict[str, Any]:
+        """The money has cleared. Answers with the transaction."""
+        return self._dict("POST", f"transactions/{transaction_uid}/settle")
+
+    def return_transaction(self, transaction_uid: UUID | str) -> dict[str, Any]:
+        """The bank takes the money back. Answers with the reversing transaction."""
+        return self._dict("POST", f"transactions/{transaction_uid}/return")
+
+    # ---- the wire
+
+    def _call(self, method: str, what: str, **sent: Any) -> Any:
+        if not self.url:
+            raise SandboxError("The Truss sandbox hasn't been started.")
+        body = sent if method in ("POST", "PATCH") else None
+        try:
+            answer = self._session.request(method, f"{self.url}/control/{what}", json=body, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            raise SandboxError(f"The Truss sandbox doesn't answer: {error}") from error
+        if not answer.ok:
+            raise SandboxError(f"{method} {what}: {answer.status_code} {answer.text[:500]}")
+        return answer.json()
+
+    def _dict(self, method: str, what: str, **sent: Any) -> dict[str, Any]:
+        return dict(self._call(method, what, **sent))
+
+    def _list(self, what: str) -> list[dict[str, Any]]:
+        return list(self._call("GET", what))
