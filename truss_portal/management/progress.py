@@ -1,0 +1,38 @@
+"""Progress: bars on a terminal, silence in cron."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from django.core.management.base import OutputWrapper
+from tqdm import tqdm
+
+
+class ProgressBars:
+    """A bar for each step of a run, on standard error; nothing where that isn't a terminal."""
+
+    TITLES = {"list": "Listing", "look": "Looking closer", "send": "Sending"}
+
+    def __init__(self, stderr: OutputWrapper, *, wanted: bool) -> None:
+        self._wanted = wanted and stderr.isatty()
+        self._stderr = stderr
+        self._bars: dict[str, tqdm[Any]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for bar in self._bars.values():
+            bar.close()
+
+    def show(self, step: str, done: int, total: int | None) -> None:
+        if not self._wanted:
+            return
+        bar = self._bars.get(step)
+        if bar is None:
+            bar = self._bars[step] = tqdm(
+                desc=self.TITLES.get(step, step), unit="invoice", file=self._stderr, total=total
+            )
+        bar.total = total
+        bar.update(done - bar.n)

@@ -1,0 +1,50 @@
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from .company import Company
+
+if TYPE_CHECKING:
+    from .payment_intent import PaymentIntent
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def namesakes(self, contact: "Contact") -> "ContactQuerySet":
+        """Other contacts of that name with another email. Truss matches by name: they would overwrite each other."""
+        return (
+            self.filter(company_id=contact.company_id, name__iexact=contact.name)
+            .exclude(pk=contact.pk)
+            .exclude(email__iexact=contact.email)
+        )
+
+
+class Contact(models.Model):
+    """Who pays: Truss's customer. Without a `uid` it exists only here until the first invoice is sent."""
+
+    company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="contacts", verbose_name=_("company"))
+    uid = models.UUIDField(_("Truss UID"), null=True, blank=True, editable=False)
+    name = models.CharField(_("name"), max_length=255, db_index=True)
+    email = models.CharField(_("email"), max_length=320, blank=True, db_index=True)
+    secondary_email = models.CharField(_("secondary email"), max_length=320, blank=True, db_index=True)
+    phone = models.CharField(_("phone"), max_length=32, blank=True)
+    extra = models.JSONField(_("further fields"), default=dict, blank=True, editable=False)
+    fetched_at = models.DateTimeField(_("last asked"), null=True, editable=False)
+
+    payment_intents: "models.Manager[PaymentIntent]"
+
+    objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("payer")
+        verbose_name_plural = _("payers")
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["company", "uid"], name="truss_contact_uid")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def masked_email(self) -> str:
+        """Enough of the email for its owner to recognise it: `a•••@example.com`."""
+        name, at, host = self.email.partition("@")
+        return f"{name[:1]}•••{at}{host}" if at else ""

@@ -1,0 +1,96 @@
+"""What happened to an invoice, for people and for signals.
+
+An entry is written in the same transaction as the change. Its signal is sent after the commit, and stays due until
+every receiver has taken it: what a dying process left is delivered by the next command.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+from django.dispatch import Signal
+from django.utils import timezone
+
+from truss_portal import signals
+from truss_portal.database import alias
+from truss_portal.models import PaymentIntent, TimelineEntry
+
+logger = logging.getLogger("truss_portal.timeline")
+
+Kind = TimelineEntry.Kind
+
+SIGNALS: Final[dict[str, Signal]] = {
+    Kind.SENT: signals.payment_intent_sent,
+    Kind.PAYMENT_RECEIVED: signals.payment_received,
+    Kind.PAID: signals.payment_intent_paid,
+    Kind.CANCELED: signals.payment_intent_canceled,
+    Kind.PAYMENT_RETURNED: signals.payment_returned,
+    Kind.PAYER_RETURNED: signals.payer_returned,
+}
+
+
+def entry(
+    intent: PaymentIntent,
+    kind: Kind,
+    *,
+    actor_id: Any = None,
+    at: datetime | None = None,
+    quiet: bool = False,
+    **data: Any,
+) -> TimelineEntry:
+    """An entry, not yet written.
+
+    A `quiet` one sends no signal: it tells of a time before the invoice was known here.
+    """
+    return TimelineEntry(
+        payment_intent=intent,
+        kind=kind,
+        at=at or timezone.now(),
+        actor_id=actor_id,
+        data={key: str(value) for key, value in data.items() if value is not None},
+        signal_due=not quiet and kind in SIGNALS,
+    )
+
+
+def write(entries: Iterable[TimelineEntry]) -> None:
+    """Write entries in the transaction that makes the change; send their signals once it is committed."""
+    written = TimelineEntry.objects.bulk_create(entries)
+    due = [entry for entry in written if entry.signal_due]
+    if due:
+        transaction.on_commit(lambda: _deliver(due), using=alias())
+
+
+def record(intent: PaymentIntent, kind: Kind, **details: Any) -> None:
+    """Write one entry; see `entry` for the arguments."""
+    write([entry(intent, kind, **details)])
+
+
+def deliver_due(limit: int = 1000) -> int:
+    """Send the signals that an earlier process owed. Returns how many were taken by all their receivers."""
+    return _deliver(list(TimelineEntry.objects.undelivered().select_related("payment_intent__company")[:limit]))
+
+
+def _deliver(entries: Iterable[TimelineEntry]) -> int:
+    taken = []
+    for due in entries:
+        # Receivers see the row as it is now, not as the writer of the entry held it.
+        intent = PaymentIntent.objects.select_related("company", "contact").filter(pk=due.payment_intent_id).first()
+        if intent is None:
+            continue
+        answers = SIGNALS[due.kind].send_robust(sender=PaymentIntent, payment_intent=intent, entry=due)
+        failed = [(receiver, answer) for receiver, answer in answers if isinstance(answer, Exception)]
+        for receiver, error in failed:
+            logger.error(
+                "A receiver of “%s” failed for invoice %s and will be told again: %r",
+                due.kind,
+                intent,
+                receiver,
+                exc_info=error,
+            )
+        if not failed:
+            taken.append(due.pk)
+    if taken:
+        TimelineEntry.objects.filter(pk__in=taken).update(signal_due=False)
+    return len(taken)

@@ -1,0 +1,123 @@
+"""Where the payer's browser comes back to."""
+
+import logging
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.generic import TemplateView
+
+from truss_portal import checkout, timeline
+from truss_portal.client import TrussError
+from truss_portal.database import write_transaction
+from truss_portal.exceptions import NotConnectedError, NotPayableError
+from truss_portal.models import PayerReturn, PaymentIntent, TimelineEntry
+from truss_portal.sync import refresh
+
+logger = logging.getLogger("truss_portal.views")
+
+# However often the page is loaded, Truss is asked about one invoice at most so often.
+LOOK_AT_MOST_EVERY: Final = timedelta(seconds=4)
+# The page of a payment that is being confirmed looks again by itself, after so many seconds each: four minutes in all.
+LOOK_AGAIN_AFTER: Final = (5, 5, 5, 10, 10, 15, 15, 30, 30, 30, 30, 30, 30)
+LOOK_PARAMETER: Final = "look"
+
+
+# Asking Truss may take as long as its timeouts: never inside the request's transaction.
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+@method_decorator(never_cache, name="dispatch")
+class ReturnView(TemplateView):
+    """Truss sends the payer here with `payment_intent_uid` and `result`, which anybody can write into an address.
+
+    They prove nothing: the page tells what the mirror knows after a look at Truss, and only to who carries our signed
+    token. https://docs.trusspayments.com/guides/partner-payment-portal
+    """
+
+    template_name = "truss_portal/return.html"
+    http_method_names = ["get", "head", "options"]
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        intent = self._intent()
+        looks = self._looks()
+        claimed = request.GET.get("result", "")[:32]
+        if looks == 0:
+            self._log(intent, claimed)
+        if intent is not None:
+            self._look(intent)
+        response = self.render_to_response(self.get_context_data(**self._told(intent, claimed, looks)))
+        # The address carries the token: it is nobody else's business.
+        response["Referrer-Policy"] = "same-origin"
+        response["X-Robots-Tag"] = "noindex"
+        return response
+
+    def _intent(self) -> PaymentIntent | None:
+        """The invoice that our token names, unless the address claims another one."""
+        mark = checkout.read_token(self.request.GET.get(checkout.TOKEN_PARAMETER, ""))
+        if mark is None:
+            return None
+        intent = PaymentIntent.objects.select_related("company", "contact").filter(memo_reference=mark).first()
+        claimed_uid = self.request.GET.get("payment_intent_uid")
+        if intent is None or (claimed_uid and claimed_uid.lower() != str(intent.uid)):
+            return None
+        return intent
+
+    def _looks(self) -> int:
+        """How often this page has looked by itself already."""
+        looks = self.request.GET.get(LOOK_PARAMETER, "0")[:3]
+        return int(looks) if looks.isascii() and looks.isdigit() else 0
+
+    def _log(self, intent: PaymentIntent | None, claimed: str) -> None:
+        with write_transaction():
+            PayerReturn.objects.create(
+                payment_intent=intent, claimed_result=claimed, status=intent.status if intent else ""
+            )
+            if intent is not None:
+                timeline.record(intent, TimelineEntry.Kind.PAYER_RETURNED, result=claimed)
+
+    def _look(self, intent: PaymentIntent) -> None:
+        try:
+            refresh(intent, not_within=LOOK_AT_MOST_EVERY)
+        except (TrussError, NotConnectedError) as error:
+            logger.warning("A payer came back for invoice %s, and Truss could not be asked: %s", intent, error)
+
+    def _told(self, intent: PaymentIntent | None, claimed: str, looks: int) -> dict[str, Any]:
+        """What the page may say. `state` names it: thanks, paid, part_paid, confirming, open, canceled, other."""
+        told: dict[str, Any] = {"state": "thanks", "next_url": self._next_url()}
+        if intent is None:
+            return told
+        told |= {"payment_intent": intent, "state": _state(intent, claimed)}
+        if told["state"] in {"part_paid", "open"}:
+            try:
+                told["checkout_url"] = intent.checkout_url(told["next_url"])
+            except NotPayableError as error:
+                told["why_no_link"] = str(error)
+            told["masked_email"] = intent.contact.masked_email() if intent.contact else ""
+        if told["state"] == "confirming" and looks < len(LOOK_AGAIN_AFTER):
+            query = self.request.GET.copy()
+            query[LOOK_PARAMETER] = str(looks + 1)
+            told |= {"look_again_after": LOOK_AGAIN_AFTER[looks], "look_again_url": f"?{query.urlencode()}"}
+        return told
+
+    def _next_url(self) -> str:
+        url = self.request.GET.get(checkout.NEXT_PARAMETER, "")
+        allowed = {self.request.get_host()}
+        safe = url_has_allowed_host_and_scheme(url, allowed_hosts=allowed, require_https=self.request.is_secure())
+        return url if safe else ""
+
+
+def _state(intent: PaymentIntent, claimed: str) -> str:
+    """The truth as the mirror has it. What the address claims only chooses between "open" and "being confirmed"."""
+    status = intent.Status
+    if intent.status == status.PAID:
+        return "paid"
+    if intent.status == status.CANCELED:
+        return "canceled"
+    if intent.missing_since or intent.status not in status.PAYABLE:
+        return "other"
+    if intent.balance_paid > 0:
+        return "part_paid"
+    return "confirming" if claimed == "success" else "open"
