@@ -1,9 +1,9 @@
 """Ask for a change: each thing that the app can do is named here once, and every door only translates into it.
 
 An action checks what can be checked without the network and raises, before anything is recorded, when Truss would
-refuse: `InvalidRequestError` for a published rule, `ActionRefusedError` for what this invoice doesn't allow as it stands.
-Then it records the wish in a row and lets the outbox carry it out once the surrounding transaction is committed.
-What Truss answers is written on the rows; no action raises for it.
+refuse: `InvalidRequestError` for a published rule, `ActionRefusedError` for what this invoice doesn't allow as it
+stands. Then it records the wish in a row and lets the outbox carry it out once the surrounding transaction is
+committed. What Truss answers is written on the rows; no action raises for it.
 """
 
 from collections.abc import Mapping
@@ -55,8 +55,8 @@ def draft(
     """Write an invoice, to be sent later. The same `reference` always gives the same row.
 
     A row that isn't sent yet is brought up to date with what is given here; one that is on its way or at Truss is
-    returned as it is (change it with `amend`). `total` is in US dollars. `contact` is a Contact, or a mapping with `uid`,
-    or with `name` and `email` and perhaps `secondary_email` and `phone`.
+    returned as it is (change it with `amend`). `total` is in US dollars. `contact` is a Contact, or a mapping with
+    `uid`, or with `name` and `email` and perhaps `secondary_email` and `phone`.
     """
     company = company or default_company()
     with write_transaction():
@@ -139,8 +139,8 @@ def amend(
 ) -> Operation | None:
     """Change an invoice: at Truss when it is there, here when it isn't sent yet (then no operation is returned).
 
-    Only what is given is changed. Truss lets `addenda`, `note` and `total` stand once an invoice is paid or canceled, and
-    wants at least 1.00 left to pay after a new `total`.
+    Only what is given is changed. Truss lets `addenda`, `note` and `total` stand once an invoice is paid or canceled,
+    and wants at least 1.00 left to pay after a new `total`.
     """
     given = {"total": total, "addenda": addenda, "due_date": due_date, "note": note, "memo": memo}
     changes = {name: value for name, value in given.items() if value is not UNSET}

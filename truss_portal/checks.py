@@ -1,17 +1,17 @@
 """System checks of the settings. Each id is used once and carries a hint. They ask nobody: that is `truss_check`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
 
 from truss_portal.conf import DEFAULTS, ENVIRONMENTS, conf, is_loopback
 
 
 @register
-def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_settings(**_arguments: Any) -> list[CheckMessage]:
     """Everything in TRUSS_PORTAL that can't work, and a hint for each."""
     raw = conf.raw()
     if not isinstance(raw, dict):
@@ -24,7 +24,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 
 def _unknown(raw: dict[str, Any]) -> Iterator[CheckMessage]:
     for key in sorted(raw.keys() - DEFAULTS.keys()):
-        yield Warning(
+        yield checks.Warning(
             f"TRUSS_PORTAL has no setting {key!r}.",
             hint=f"Known are: {', '.join(sorted(DEFAULTS))}.",
             id="truss_portal.W001",
@@ -66,7 +66,7 @@ def _return_url() -> Iterator[CheckMessage]:
             id="truss_portal.E005",
         )
     if conf.return_url_allowlisted and not url:
-        yield Warning(
+        yield checks.Warning(
             'TRUSS_PORTAL["RETURN_URL_ALLOWLISTED"] is on, and "RETURN_URL" is not set.',
             hint="Payers stay at Truss after paying. Set RETURN_URL to the address that Truss has allowlisted.",
             id="truss_portal.W002",

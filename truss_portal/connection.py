@@ -52,9 +52,7 @@ def connect(company: Company) -> TrussClient:
         )
     if not conf.api_url:
         raise NotConnectedError(
-            _(
-                'TRUSS_PORTAL["API_URL"] is not set. Truss publishes no API host: ask Truss for the one of %(environment)s.'
-            )
+            _('TRUSS_PORTAL["API_URL"] is not set. Truss publishes no API host: ask Truss for that of %(environment)s.')
             % {"environment": conf.environment}
         )
     if not (conf.access_token and company.slug == DEFAULT_SLUG):

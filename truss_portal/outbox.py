@@ -207,15 +207,12 @@ def _read_back(operation: Operation, client: TrussClient) -> PaymentIntent | Non
 def _settle_cancel(operation: Operation, client: TrussClient) -> None:
     """The answer to a cancel isn't published: whether it is canceled is seen by looking."""
     intent = _read_back(operation, client)
-    if (intent is not None and intent.status == intent.Status.CANCELED) or (operation.state == State.SENDING and intent is None):
+    taken = operation.state == State.SENDING
+    if (intent is None and taken) or (intent is not None and intent.status == intent.Status.CANCELED):
         _finish(operation, State.DONE)
-    elif operation.state == State.SENDING and intent is not None:
-        _finish(
-            operation,
-            State.REFUSED,
-            error=_("Truss took the request, and the invoice is still “%(status)s” there.")
-            % {"status": intent.status_label},
-        )
+    elif intent is not None and taken:
+        text = _("Truss took the request, and the invoice is still “%(status)s” there.")
+        _finish(operation, State.REFUSED, error=text % {"status": intent.status_label})
 
 
 # --- write
@@ -279,8 +276,8 @@ def explain(operation: Operation, error: TrussError) -> str:
     """What happened, for people: the cause, Truss's own words, and the next step where there is one."""
     if operation.kind == Kind.CANCEL and isinstance(error, NotFoundError | MethodNotAllowedError):
         return _(
-            "Truss doesn't know the address for canceling (HTTP %(status)s). Truss publishes none: ask Truss for it and set "
-            'TRUSS_PORTAL["CANCEL_PATH"]; until then cancel in Truss itself.'
+            "Truss doesn't know the address for canceling (HTTP %(status)s). Truss publishes none: ask Truss for it "
+            'and set TRUSS_PORTAL["CANCEL_PATH"]; until then cancel in Truss itself.'
         ) % {"status": error.status}
     return f"{error} {error.body}".strip() if error.body and error.body not in str(error) else str(error)
 

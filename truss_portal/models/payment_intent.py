@@ -117,7 +117,8 @@ class PaymentIntent(models.Model):
     extra = models.JSONField(_("further fields"), default=dict, blank=True, editable=False)
 
     # --- our own
-    reference = models.CharField(
+    # NULL where there is none: the unique key lets any number of NULLs stand.
+    reference = models.CharField(  # noqa: DJ001
         _("invoice number"),
         max_length=100,
         null=True,
