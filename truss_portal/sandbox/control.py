@@ -125,7 +125,9 @@ def create_fault(company: Company, sent: Sent) -> Sent:
     if values.get("kind") not in faults.KINDS:
         raise ValueError(f"kind is one of {', '.join(faults.KINDS)}.")
     re.compile(values.get("path", ""))
-    if any(values.get(key) is not None and values[key] < 0 for key in ("count", "probability", "seconds", "retry_after")):
+    if any(
+        values.get(key) is not None and values[key] < 0 for key in ("count", "probability", "seconds", "retry_after")
+    ):
         raise ValueError("No number may be negative.")
     if not 400 <= values.get("status", 503) <= 599:  # noqa: PLR2004 - the classes of HTTP errors
         raise ValueError("status is between 400 and 599.")

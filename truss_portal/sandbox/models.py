@@ -34,7 +34,9 @@ class Company(models.Model):
     """A business that is paid through Truss."""
 
     slug = models.SlugField(unique=True)
-    overrides = models.JSONField(default=dict, help_text="What a test or a demo has set otherwise than the settings say.")
+    overrides = models.JSONField(
+        default=dict, help_text="What a test or a demo has set otherwise than the settings say."
+    )
     revision = models.PositiveBigIntegerField(default=0, help_text="Counted up first in every write: this is the lock.")
 
     class Meta:
@@ -53,7 +55,9 @@ class Company(models.Model):
     @property
     def checkout_link_id(self) -> str:
         """Empty while the company has set up no payment portal."""
-        return str(self._get("checkout_link_id", conf.get("CHECKOUT_LINK_ID") if self.slug == DEFAULT_SLUG else self.slug))
+        return str(
+            self._get("checkout_link_id", conf.get("CHECKOUT_LINK_ID") if self.slug == DEFAULT_SLUG else self.slug)
+        )
 
     @property
     def allowed_redirects(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from truss_portal.sandbox import api, control, tokens
+from truss_portal.sandbox import api, console, control, portal, tokens
 from truss_portal.sandbox.faults import fallible
 
 app_name = "truss_sandbox"
@@ -40,10 +40,26 @@ _CONTROL = [
     path("control/transactions/<uuid:uid>/return", control.controls(POST=control.return_transaction)),
 ]
 
-urlpatterns = [*_API, *_CONTROL]
-from django.http import HttpResponse  # noqa: E402
-urlpatterns += [
-    path("", lambda request: HttpResponse("Truss sandbox"), name="home"),
-    path("pay/<str:checkout_link_id>/", lambda request, **k: HttpResponse(""), name="portal"),
-    path("pay/<str:checkout_link_id>/paymentIntent/<str:uid>", lambda request, **k: HttpResponse(""), name="checkout"),
+_PORTAL = [
+    path("pay/<str:checkout_link_id>/", portal.invoice_list, name="portal"),
+    path("pay/<str:checkout_link_id>/paymentIntent/<str:uid>", portal.invoice, name="checkout"),
+    path("pay/<str:checkout_link_id>/paymentIntent/<str:uid>/", portal.invoice),
+    path(
+        "pay/<str:checkout_link_id>/paymentIntent/<str:uid>/receipt/<uuid:transaction_uid>",
+        portal.receipt,
+        name="receipt",
+    ),
+    path("pay/<str:checkout_link_id>/custom", portal.custom_payment, name="custom"),
+    path(
+        "pay/<str:checkout_link_id>/custom/receipt/<uuid:transaction_uid>", portal.custom_receipt, name="custom-receipt"
+    ),
 ]
+
+_CONSOLE = [
+    path("", console.home, name="home"),
+    path("mailbox/", console.mailbox, name="mailbox"),
+    path("bank/<uuid:uid>/settle", console.bank, {"action": "settle"}, name="settle"),
+    path("bank/<uuid:uid>/return", console.bank, {"action": "return"}, name="return"),
+]
+
+urlpatterns = [*_API, *_CONTROL, *_PORTAL, *_CONSOLE]

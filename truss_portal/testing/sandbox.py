@@ -40,7 +40,9 @@ class Sandbox:
     client_id = "sandbox-client"
     client_secret = "sandbox-secret"  # noqa: S105
 
-    def __init__(self, *, database: Path | str | None = None, time_zone: str = "UTC", start_timeout: float = 60) -> None:
+    def __init__(
+        self, *, database: Path | str | None = None, time_zone: str = "UTC", start_timeout: float = 60
+    ) -> None:
         self.url = ""
         self._arguments = ["--port", "0", "--with-parent", "--time-zone", time_zone]
         if database is not None:
@@ -75,7 +77,9 @@ class Sandbox:
         watchdog.cancel()
         if not line.startswith(_ANNOUNCEMENT):
             self.stop()
-            raise SandboxError(f"The Truss sandbox didn't start (exit status {process.returncode}): see its output above.")
+            raise SandboxError(
+                f"The Truss sandbox didn't start (exit status {process.returncode}): see its output above."
+            )
         return line.removeprefix(_ANNOUNCEMENT).strip()
 
     def stop(self) -> None:
@@ -212,7 +216,7 @@ class Sandbox:
 
     # ---- the wire
 
-    def _call(self, method: str, what: str, **sent: Any) -> Any:
+    def _call(self, method: str, what: str, /, **sent: Any) -> Any:
         if not self.url:
             raise SandboxError("The Truss sandbox hasn't been started.")
         body = sent if method in ("POST", "PATCH") else None
@@ -224,7 +228,7 @@ class Sandbox:
             raise SandboxError(f"{method} {what}: {answer.status_code} {answer.text[:500]}")
         return answer.json()
 
-    def _dict(self, method: str, what: str, **sent: Any) -> dict[str, Any]:
+    def _dict(self, method: str, what: str, /, **sent: Any) -> dict[str, Any]:
         return dict(self._call(method, what, **sent))
 
     def _list(self, what: str) -> list[dict[str, Any]]:

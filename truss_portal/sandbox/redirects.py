@@ -1,0 +1,54 @@
+"""Where a payer may be sent back to, and what is added to the address.
+
+https://docs.trusspayments.com/guides/partner-payment-portal
+"""
+
+import ipaddress
+import uuid
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNPRINTABLE = {chr(code) for code in range(33)} | {"\x7f", "\\"}
+
+
+def is_allowed(redirect_uri: str, allowed: list[str]) -> bool:
+    """Whether the address is valid and one on the list: the same origin and path, a trailing slash apart, whatever the query.
+
+    The guide exempts addresses of the portal's own origin. The real one never shares an origin with a site, so this one
+    exempts nothing, even when it is mounted inside the site: what works here then works there.
+    """
+    place = _place(redirect_uri)
+    return place is not None and place in [_place(each) for each in allowed]
+
+
+def with_result(redirect_uri: str, uid: uuid.UUID | str, result: str) -> str:
+    """The address with `payment_intent_uid` and `result` added to the query that it has."""
+    parts = urlsplit(redirect_uri)
+    added = f"payment_intent_uid={quote(str(uid), safe='')}&result={result}"
+    return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+
+
+def _place(address: str) -> tuple[str, str, int, str] | None:
+    """Scheme, host, port and path, or None where the address isn't an absolute HTTPS URL (or HTTP on this machine)."""
+    if not isinstance(address, str) or _UNPRINTABLE & set(address):
+        return None
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return None
+    host = (parts.hostname or "").rstrip(".")
+    if not host or "@" in parts.netloc or not _is_safe(parts, host):
+        return None
+    return parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path.rstrip("/")
+
+
+def _is_safe(parts: SplitResult, host: str) -> bool:
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
