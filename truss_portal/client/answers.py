@@ -1,0 +1,98 @@
+"""What an HTTP answer means, by its status alone. No I/O.
+
+Truss publishes neither success codes nor error bodies, so any 2xx is a success and a body of an error is opaque text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from truss_portal.client.exceptions import (
+    MethodNotAllowedError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    ServerError,
+    TrussError,
+    UnansweredError,
+    UnreadableAnswerError,
+)
+
+MAX_RETRY_AFTER: Final = 86_400.0
+"""Seconds. Nobody plans further ahead, and a wrong header must not stop us for ever."""
+
+_BY_STATUS: Final[Mapping[int, type[TrussError]]] = {
+    401: NotAuthenticatedError,
+    403: NotAllowedError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    429: RateLimitedError,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A 2xx answer."""
+
+    request: str
+    """Method and path, such as "GET /v1/company/"."""
+    status: int
+    body: bytes
+    asked_at: datetime
+    """Taken before the request went out."""
+    problem: str = ""
+    """Why the body isn't whole; empty when it is."""
+
+    def whole_body(self) -> bytes:
+        """Raises UnansweredError when only a part of the body came."""
+        if self.problem:
+            raise UnansweredError(self.problem, request=self.request, status=self.status)
+        return self.body
+
+    def unreadable(self, problem: str) -> UnreadableAnswerError:
+        """The exception to raise when the body makes no sense. `problem` is a clause such as "total is missing"."""
+        return UnreadableAnswerError(
+            f"Truss's answer can't be used: {problem}", request=self.request, status=self.status
+        )
+
+
+def is_success(status: int) -> bool:
+    return 200 <= status <= 299  # noqa: PLR2004 - the definition of 2xx
+
+
+def error_of(status: int, *, request: str, body: str, location: str | None, retry_after: float | None) -> TrussError:
+    """The exception for any status that isn't 2xx. `body` has been bounded and cleared of secrets."""
+    message = ""
+    if status in _BY_STATUS:
+        kind = _BY_STATUS[status]
+    elif 400 <= status <= 499:  # noqa: PLR2004 - the definition of 4xx
+        kind = RefusedError
+    elif 500 <= status <= 599:  # noqa: PLR2004 - the definition of 5xx
+        kind = ServerError
+    else:
+        kind = UnreadableAnswerError
+        if location:
+            message = "Truss sent us to another address, which is not followed: is the configured address right?"
+    return kind(message, request=request, status=status, body=body, retry_after=retry_after)
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Seconds to wait by a `Retry-After` header, at most MAX_RETRY_AFTER; None where there is none that makes sense.
+
+    Either form is taken, seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,300}", value.strip()):
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(value)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

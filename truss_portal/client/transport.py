@@ -1,0 +1,268 @@
+"""The network: one HTTP request and what came of it, as an Answer or as an exception by cause.
+
+A GET is repeated a few times, politely; anything else is sent once. Whether a failed request has left this machine is
+not guessed from the error's type but noted when it happens: a connection notes the moment in which it begins to send,
+after it was made and, for https, trusted.
+"""
+
+import functools
+import importlib.metadata
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from truss_portal.client.answers import Answer, error_of, is_success, parse_retry_after
+from truss_portal.client.exceptions import (
+    FieldError,
+    InvalidRequestError,
+    NotReachedError,
+    RateLimitedError,
+    TrussError,
+    UnansweredError,
+    UnreadableAnswerError,
+)
+from truss_portal.client.redaction import Secrets
+
+logger: Final = logging.getLogger("truss_portal.client")
+
+ANSWER_MAX: Final = 10_000_000  # bytes, decompressed
+ERROR_BODY_KEPT: Final = 4_000  # characters
+MAX_TOTAL_WAIT: Final = 60.0  # seconds: all pauses between the attempts of one GET together
+FIRST_WAIT: Final = 0.5  # seconds, doubled from attempt to attempt
+POOL_SIZE: Final = 64  # connections kept open; more than that many threads still work, with new connections
+
+_ERROR_BODY_READ: Final = 16 * ERROR_BODY_KEPT  # bytes
+_CHUNK: Final = 65_536
+
+_NETWORK_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@functools.cache
+def user_agent() -> str:
+    try:
+        return f"truss_portal/{importlib.metadata.version('truss-portal')}"
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that isn't installed
+        return "truss_portal"
+
+
+class Bearer(AuthBase):
+    """The access token on its way into the header.
+
+    As requests' own `auth` it also keeps requests from putting a password out of a .netrc file in the token's place.
+    """
+
+    def __init__(self, token: str) -> None:
+        """Raises InvalidRequestError, without showing the token, for what can't be sent in a header."""
+        if not isinstance(token, str) or not token:
+            raise InvalidRequestError([FieldError("access token", "is missing")])
+        # A line break would begin a header of its own, and requests would show the token when it complains.
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise InvalidRequestError([FieldError("access token", "must be printable ASCII characters without spaces")])
+        self.secrets = Secrets(token)
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class NoHeader(AuthBase):
+    """Credentials that travel in the body: nothing is added, and nothing out of a .netrc file either."""
+
+    def __init__(self, *secrets: str) -> None:
+        """`secrets` are what must never be shown, should an answer echo it."""
+        self.secrets = Secrets(*secrets)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class Transport:
+    """A pool of connections. Usable from several threads, as `TrussClient` says."""
+
+    def __init__(
+        self,
+        *,
+        timeout: tuple[float, float],
+        get_attempts: int = 1,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        connect, read = timeout
+        if not (connect > 0 and read > 0):
+            raise ValueError(f"timeout must be two positive numbers of seconds, not {timeout!r}.")
+        if get_attempts < 1:
+            raise ValueError(f"get_attempts must be at least 1, not {get_attempts!r}.")
+        self._timeout = (float(connect), float(read))
+        self._get_attempts = get_attempts
+        self._clock = clock
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": user_agent(), "Accept": "application/json"})
+        # The cookie jar is the one thing in a session that answers change. Without cookies threads share nothing else.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for prefix in ("https://", "http://"):
+            self._session.mount(prefix, _NotingAdapter(pool_maxsize=POOL_SIZE, max_retries=0))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def fetch(self, url: str, *, name: str, auth: Callable[[], Bearer]) -> Answer:
+        """GET, repeated with growing pauses after 429, 5xx and lost connections; `auth` is asked before each attempt.
+
+        A `Retry-After` is obeyed. One that asks for more than is left of MAX_TOTAL_WAIT ends the attempts at once.
+        """
+        waited, attempt = 0.0, 1
+        while True:
+            try:
+                answer = self._once("GET", url, name, auth())
+                answer.whole_body()
+            except (RateLimitedError, NotReachedError, UnansweredError) as error:
+                pause = FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311 - not for secrets
+                pause = max(pause, error.retry_after or 0.0)
+                hopeless = isinstance(error, UnreadableAnswerError) or waited + pause > MAX_TOTAL_WAIT
+                if hopeless or attempt >= self._get_attempts:
+                    raise
+            else:
+                return answer
+            self._sleep(pause)
+            waited += pause
+            attempt += 1
+
+    def send(self, method: str, url: str, payload: Mapping[str, Any] | None, *, name: str, auth: Bearer) -> Answer:
+        """Whatever may change something: sent once, whatever happens. A payload of None is no body at all."""
+        if payload is None:
+            return self._once(method, url, name, auth)
+        body = json.dumps(payload, allow_nan=False).encode()
+        return self._once(method, url, name, auth, body, {"Content-Type": "application/json"})
+
+    def send_form(self, url: str, body: str, headers: Mapping[str, str], *, name: str, auth: NoHeader) -> Answer:
+        """POST, once, with the credentials among the fields."""
+        return self._once("POST", url, name, auth, body.encode(), headers)
+
+    def _once(  # noqa: PLR0917 - in the order of an HTTP request
+        self,
+        method: str,
+        url: str,
+        name: str,
+        auth: Bearer | NoHeader,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        request, failure, outcome = f"{method} {name}", "", None
+        asked_at, started = self._clock(), time.perf_counter()
+        _sending.begun = False
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                auth=auth,
+                timeout=self._timeout,
+                allow_redirects=False,  # a redirect would carry the token elsewhere
+                stream=True,
+            ) as response:
+                outcome = self._read(response, request, asked_at, auth.secrets)
+        except _NETWORK_ERRORS as error:
+            failure = auth.secrets.hide(_innermost(error))
+        # Raised here and not above, so that no traceback leads into frames whose variables hold the header.
+        if outcome is None:
+            outcome = (
+                UnansweredError(f"Truss was asked but didn't answer: {failure}", request=request)
+                if _sending.begun
+                else NotReachedError(f"Truss could not be reached: {failure}", request=request)
+            )
+        logger.debug(
+            "%s: %s in %.3f s", request, outcome.status or type(outcome).__name__, time.perf_counter() - started
+        )
+        if isinstance(outcome, TrussError):
+            raise outcome
+        return outcome
+
+    def _read(
+        self, response: requests.Response, request: str, asked_at: datetime, secrets: Secrets
+    ) -> Answer | TrussError:
+        """The answer, read within bounds. What the status says counts, whatever becomes of the body."""
+        status = response.status_code
+        limit = ANSWER_MAX if is_success(status) else _ERROR_BODY_READ
+        body, problem = bytearray(), ""
+        try:
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > limit:
+                    problem = f"Truss's answer is longer than {limit} bytes."
+                    break
+        except _NETWORK_ERRORS as error:
+            problem = f"Truss's answer broke off: {secrets.hide(_innermost(error))}"
+        if is_success(status):
+            return Answer(request=request, status=status, body=bytes(body), asked_at=asked_at, problem=problem)
+        text = body[:limit].decode(errors="replace")
+        if problem:
+            text = text[: max(len(text) - secrets.longest, 0)]  # the end may be one half of a secret
+        return error_of(
+            status,
+            request=request,
+            body=secrets.hide(text)[:ERROR_BODY_KEPT],
+            location=response.headers.get("Location"),
+            retry_after=parse_retry_after(response.headers.get("Retry-After"), now=self._clock()),
+        )
+
+
+def _innermost(error: BaseException) -> str:
+    """What really happened, from under the layers that requests and urllib3 wrap around it."""
+    inner: BaseException | None = error
+    while inner is not None:
+        error = inner
+        wrapped = (getattr(error, "reason", None), *reversed(error.args), error.__cause__)
+        inner = next((candidate for candidate in wrapped if isinstance(candidate, BaseException)), None)
+    return f"{type(error).__name__}: {error}"
+
+
+_sending = threading.local()
+
+
+class _NotingAdapter(HTTPAdapter):
+    """requests' way to connections that note when they begin to send."""
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        # On the pool and not on its manager, so that the pools of every kind of proxy note it as well.
+        pool.ConnectionCls = _noting(pool.ConnectionCls)
+        return pool
+
+
+@functools.cache
+def _noting(connection: Any) -> Any:
+    """This class of connection, with `_sending.begun` set once it is made and a request is about to be written.
+
+    What is sent to make it (a CONNECT to a proxy, a TLS handshake) doesn't count.
+    """
+    if getattr(connection, "notes_sending", False):
+        return connection
+
+    class Noting(connection):  # type: ignore[misc]
+        notes_sending = True
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.is_closed:
+                self.connect()
+            _sending.begun = True
+            super().request(*args, **kwargs)
+
+    return Noting
