@@ -1,4 +1,3 @@
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -40,7 +39,7 @@ class Operation(models.Model):
         Contact, on_delete=models.CASCADE, related_name="operations", verbose_name=_("payer"), null=True, blank=True
     )
     kind = models.CharField(_("what"), max_length=16, choices=Kind)
-    body: models.JSONField[dict[str, Any]] = models.JSONField(_("changes"), default=dict, blank=True)
+    body = models.JSONField(_("changes"), default=dict, blank=True)
     # The unique key that allows one open create per invoice; NULL once it is done or refused. (A conditional unique
     # constraint would say the same and doesn't exist on MariaDB.)
     open_create_of = models.OneToOneField(

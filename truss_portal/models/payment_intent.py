@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from truss_portal import checkout
+from truss_portal.memo import LENGTH, new_mark
 
 from .company import Company
 from .contact import Contact
@@ -125,7 +126,7 @@ class PaymentIntent(models.Model):
         blank=True,
         help_text=_("This site's own number for it."),
     )
-    memo_reference = models.CharField(max_length=memo.LENGTH, unique=True, default=memo.new_mark, editable=False)
+    memo_reference = models.CharField(max_length=LENGTH, unique=True, default=new_mark, editable=False)
     send_email = models.BooleanField(_("Truss emails the payer"), default=False)
     send_sms = models.BooleanField(_("Truss texts the payer"), default=False)
     delivery = models.CharField(

@@ -34,7 +34,7 @@ class SyncRun(models.Model):
     detailed = models.PositiveIntegerField(_("looked at one by one"), default=0)
     missing = models.PositiveIntegerField(_("missing"), default=0)
     rejected = models.PositiveIntegerField(_("unreadable"), default=0)
-    problems: models.JSONField[list[str]] = models.JSONField(_("problems"), default=list, blank=True)
+    problems = models.JSONField(_("problems"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("sync run")

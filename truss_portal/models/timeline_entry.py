@@ -1,4 +1,4 @@
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -52,7 +52,7 @@ class TimelineEntry(models.Model):
         blank=True,
         verbose_name=_("who"),
     )
-    data: models.JSONField[dict[str, Any]] = models.JSONField(_("details"), default=dict, blank=True)
+    data = models.JSONField(_("details"), default=dict, blank=True)
     signal_due = models.BooleanField(default=False, editable=False)
 
     objects = TimelineEntryQuerySet.as_manager()
