@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
+from truss_portal import contacts, outbox, timeline
 from truss_portal import memo as memo_marks
-from truss_portal import outbox, timeline
 from truss_portal.client import UNSET, FieldError, InvalidRequestError, UpdateContactRequest
 from truss_portal.conf import conf
 from truss_portal.connection import default_company
@@ -34,6 +32,9 @@ Status = PaymentIntent.Status
 # https://docs.trusspayments.com/api-references/tag/inbound-payment-intents/patch/v1/payment-intents/inbound/uid
 FIXED_WHEN_CLOSED: Final = frozenset({"addenda", "note", "total"})
 LEAST_LEFT: Final = Decimal("1.00")
+WRITTEN_BY_PEOPLE: Final = (
+    "contact", "reference", "total", "addenda", "due_date", "note", "memo", "send_email", "send_sms",
+)  # fmt: skip
 
 Actor = AbstractBaseUser | None
 
@@ -67,17 +68,31 @@ def draft(
             )
             if not intent.is_editable:
                 return intent
-        intent.contact = _contact(company, contact)
+        intent.contact = contacts.row_for(company, contact)
         intent.reference = reference or None
         intent.total, intent.addenda, intent.due_date = _money(total), addenda, due_date
         intent.note, intent.memo = note, memo
         intent.send_email, intent.send_sms = send_email, send_sms
-        validate(intent)
-        new = intent.pk is None
-        intent.save()
-        if new:
-            timeline.record(intent, TimelineEntry.Kind.DRAFTED, actor_id=_pk(actor), total=intent.total)
+        save_draft(intent, actor=actor)
     return intent
+
+
+def save_draft(intent: PaymentIntent, *, actor: Actor = None) -> None:
+    """Write an invoice that was filled in elsewhere, such as in a form; of one that exists, what may be written only.
+
+    Raises ActionRefusedError when it was sent in the meantime, InvalidRequestError when Truss would refuse it.
+    """
+    with write_transaction():
+        validate(intent)
+        if intent.pk is None:
+            intent.save()
+            timeline.record(intent, TimelineEntry.Kind.DRAFTED, actor_id=_pk(actor), total=intent.total)
+            return
+        if not PaymentIntent.objects.select_for_update().get(pk=intent.pk).is_editable:
+            raise ActionRefusedError(
+                _("Invoice %(invoice)s has been sent in the meantime: it can't be rewritten.") % {"invoice": intent}
+            )
+        intent.save(update_fields=WRITTEN_BY_PEOPLE)
 
 
 def validate(intent: PaymentIntent) -> None:
@@ -106,10 +121,11 @@ def why_not_sendable(intent: PaymentIntent) -> str | None:
     return None
 
 
-def send(intent: PaymentIntent, *, actor: Actor = None) -> Operation:
+def send(intent: PaymentIntent, *, actor: Actor = None, wait: bool = True) -> Operation:
     """Create the invoice at Truss. One that is on its way, unconfirmed or there already is not sent again.
 
-    Returns the operation that stands for it; `intent` is up to date when the outbox has run.
+    Returns the operation that stands for it; `intent` is up to date when the outbox has run. Without `wait` the wish
+    is only recorded, and the next `truss_push` sends it.
     """
     with write_transaction():
         intent.refresh_from_db(from_queryset=PaymentIntent.objects.select_for_update())
@@ -123,7 +139,8 @@ def send(intent: PaymentIntent, *, actor: Actor = None) -> Operation:
             intent.delivery, intent.delivery_error = Delivery.QUEUED, ""
             intent.save(update_fields=["delivery", "delivery_error"])
             timeline.record(intent, TimelineEntry.Kind.QUEUED, actor_id=_pk(actor), total=intent.total)
-        _wake(operation, intent)
+        if wait:
+            _wake(operation, intent)
     return operation
 
 
@@ -350,43 +367,3 @@ def _amendment(intent: PaymentIntent, changes: Mapping[str, Any]) -> dict[str, A
             (body["memo"] or None) if intent.discovered else memo_marks.join(body["memo"], intent.memo_reference)
         )
     return body
-
-
-def _contact(company: Company, given: Contact | Mapping[str, Any]) -> Contact:
-    """The row for a payer: the one that is known by that uid, or by that name and email, or a new one."""
-    if isinstance(given, Contact):
-        return given
-    unknown = given.keys() - {"uid", "name", "email", "secondary_email", "phone"}
-    if unknown:
-        raise InvalidRequestError([FieldError("contact", _("has no field of that name"), ", ".join(sorted(unknown)))])
-    rows = Contact.objects.filter(company=company)
-    if given.get("uid"):
-        return _contact_by_uid(rows, given["uid"])
-    name, email = str(given.get("name") or ""), str(given.get("email") or "")
-    if not name or not email:
-        raise InvalidRequestError([FieldError("contact", _("needs a uid, or a name and an email"), name or email)])
-    row = rows.filter(name__iexact=name, email__iexact=email).order_by(F("uid").asc(nulls_last=True), "pk").first()
-    row = row or Contact(company=company, name=name, email=email)
-    for field in ("secondary_email", "phone"):
-        value = str(given.get(field) or "")
-        if value and row.uid and value != getattr(row, field):
-            raise ActionRefusedError(
-                _("Truss knows %(name)s with another %(field)s: change it with actions.update_contact first.")
-                % {"name": name, "field": Contact._meta.get_field(field).verbose_name}
-            )
-        if value and row.uid is None:
-            setattr(row, field, value)
-    if row.uid is None:
-        row.save()
-    return row
-
-
-def _contact_by_uid(rows: Any, uid: UUID | str) -> Contact:
-    try:
-        row = rows.filter(uid=UUID(str(uid))).first()
-    except ValueError:
-        row = None
-    if row is None:
-        raise InvalidRequestError([FieldError("contact.uid", _("isn't a payer known here; run truss_sync"), uid)])
-    found: Contact = row
-    return found
