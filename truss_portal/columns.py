@@ -19,7 +19,6 @@ TRANSACTION: Final = (
     "payment_intent_id", "amount", "addenda", "type", "payment_method", "status", "direction", "date",
     "preprocessed_at", "processed_at", "posted_at", "settled_at", "returned_at", "extra",
 )  # fmt: skip
-SMALL_INTEGER_MAX: Final = 32767
 
 
 def of_contact(contact: resources.Contact) -> dict[str, Any]:
@@ -72,8 +71,6 @@ def _unfit(model: type[models.Model], values: Mapping[str, Any]) -> str | None:
         # PostgreSQL has no place for it in a text.
         if isinstance(value, str) and "\x00" in value:
             return _("%(field)s contains a NUL character") % {"field": name}
-        if isinstance(value, int) and abs(value) > SMALL_INTEGER_MAX:
-            return _("%(field)s is %(value)d, which is out of range") % {"field": name, "value": value}
     return None
 
 

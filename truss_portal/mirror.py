@@ -196,19 +196,22 @@ class _Page:
         locked = PaymentIntent.objects.select_for_update().filter(company=self.company).order_by("pk")
         rows = {row.uid: row for row in locked.filter(uid__in=[intent.uid for intent in self.intents]) if row.uid}
         by_pk = {pk: uid for uid, pk in self.adopt.items()}
-        by_mark = {
-            mark: intent.uid for intent in self.intents if intent.uid not in rows for mark in memo.marks(intent.memo)
-        }
+        by_mark: dict[str, list[UUID]] = {}
+        for intent in self.intents:
+            if intent.uid not in rows:
+                for mark in memo.marks(intent.memo):
+                    by_mark.setdefault(mark, []).append(intent.uid)
         if not by_pk and not by_mark:
             return rows
         for row in locked.filter(models.Q(memo_reference__in=by_mark) | models.Q(pk__in=by_pk)):
-            uid = by_pk.get(row.pk) or by_mark[row.memo_reference]
-            if row.uid is None:
-                if uid in rows:
-                    self._absorb(rows[uid], into=row)
-                rows[uid] = row
-            elif row.uid != uid:
-                self._note_double(row, uid)
+            uids = [by_pk[row.pk]] if row.pk in by_pk else by_mark[row.memo_reference]
+            for uid in uids:
+                if row.uid is None and row not in rows.values():
+                    if uid in rows:
+                        self._absorb(rows[uid], into=row)
+                    rows[uid] = row
+                elif rows.get(uid) is not row and row.uid != uid:
+                    self._note_double(row, next(other for other, known in rows.items() if known.pk == row.pk), uid)
         return rows
 
     def _absorb(self, twin: PaymentIntent, into: PaymentIntent) -> None:
@@ -217,11 +220,11 @@ class _Page:
             model._default_manager.filter(payment_intent=twin).update(payment_intent=into)
         twin.delete()
 
-    def _note_double(self, row: PaymentIntent, uid: UUID) -> None:
+    def _note_double(self, row: PaymentIntent, first: UUID, second: UUID) -> None:
         """Truss holds our mark twice: both are kept, and a person is told, loudly."""
         text = _("Truss has this invoice twice: %(first)s and %(second)s. Cancel the one that is too many.") % {
-            "first": row.uid,
-            "second": uid,
+            "first": first,
+            "second": second,
         }
         PaymentIntent.objects.filter(pk=row.pk).update(attention=text)
         self.entries.append(timeline.entry(row, Kind.ATTENTION, reason=text))
