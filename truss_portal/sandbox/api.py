@@ -5,7 +5,7 @@ Nothing here depends on the site's own REST framework settings: each view says i
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.http.request import RawPostDataException
@@ -47,10 +47,15 @@ class BearerAuthentication(authentication.BaseAuthentication):
         return "Bearer"
 
 
+def company_of(request: Request) -> Company:
+    """The company whose token was sent."""
+    return cast("Company", request.auth)
+
+
 class HasScopes(permissions.BasePermission):
     def has_permission(self, request: Request, view: views.APIView) -> bool:
         wanted = getattr(view, "scopes", {}).get("GET" if request.method == "HEAD" else request.method, ())
-        missing = [scope for scope in wanted if scope not in request.auth.scopes]
+        missing = [scope for scope in wanted if scope not in company_of(request).scopes]
         if missing:
             raise exceptions.PermissionDenied(f"The token lacks the scope {', '.join(missing)}.")
         return True
@@ -75,7 +80,7 @@ class AlwaysJSON(DefaultContentNegotiation):
 
 class JSONView(views.APIView):
     authentication_classes: Sequence[type[authentication.BaseAuthentication]] = (BearerAuthentication,)
-    permission_classes: Sequence[type[permissions.BasePermission]] = (HasScopes,)  # type: ignore[assignment]
+    permission_classes: Sequence[type[permissions.BasePermission]] = (HasScopes,)
     parser_classes: Sequence[type[BaseParser]] = (StrictJSONParser,)
     renderer_classes = (JSONRenderer,)
     throttle_classes = ()
@@ -108,21 +113,22 @@ def _answer_refusal(exc: Exception, context: Mapping[str, Any]) -> Response | No
 
 class CompanyView(JSONView):
     def get(self, request: Request) -> Response:
-        return Response(payloads.company_payload(request.auth))
+        return Response(payloads.company_payload(company_of(request)))
 
 
 class PaymentIntentListView(JSONView):
     scopes = {"GET": (READ,), "POST": (WRITE,)}
 
     def get(self, request: Request) -> Response:
-        company: Company = request.auth
+        company = company_of(request)
         intents = PaymentIntent.objects.filter(company=company).order_by("-pk")
         page = pages.cut(request, intents, page_size_max=company.page_size_max)
         return Response(page | {"results": [payloads.payment_intent_payload(each) for each in page["results"]]})
 
     def post(self, request: Request) -> Response:
         data = self.validated(request, CreateInboundPaymentIntentRequest)
-        intent = rules.create_payment_intent(request.auth, data, checkout_url(request, request.auth))
+        company = company_of(request)
+        intent = rules.create_payment_intent(company, data, checkout_url(request, company))
         return Response(payloads.payment_intent_payload(intent), status=201)
 
 
@@ -130,12 +136,13 @@ class PaymentIntentView(JSONView):
     scopes = {"GET": (READ, TRANSACTIONS), "PATCH": (WRITE,)}
 
     def get(self, request: Request, uid: uuid.UUID) -> Response:
-        intent = PaymentIntent.objects.select_related("contact").get(company=request.auth, uid=uid)
+        intent = PaymentIntent.objects.select_related("contact").get(company=company_of(request), uid=uid)
         return Response(payloads.payment_intent_payload(intent, detailed=True))
 
     def patch(self, request: Request, uid: uuid.UUID) -> Response:
         data = self.validated(request, UpdateInboundPaymentIntentRequest)
-        intent = rules.update_payment_intent(request.auth, uid, data, checkout_url(request, request.auth))
+        company = company_of(request)
+        intent = rules.update_payment_intent(company, uid, data, checkout_url(request, company))
         return Response(payloads.payment_intent_payload(intent))
 
 
@@ -145,7 +152,7 @@ class CancelView(JSONView):
     scopes = {"POST": (WRITE,)}
 
     def post(self, request: Request, uid: uuid.UUID) -> Response:
-        return Response(payloads.payment_intent_payload(rules.cancel_payment_intent(request.auth, uid)))
+        return Response(payloads.payment_intent_payload(rules.cancel_payment_intent(company_of(request), uid)))
 
 
 class ContactView(JSONView):
@@ -153,7 +160,7 @@ class ContactView(JSONView):
 
     def patch(self, request: Request, uid: uuid.UUID) -> Response:
         data = self.validated(request, UpdateContactRequest)
-        return Response(payloads.contact_payload(rules.update_contact(request.auth, uid, data)))
+        return Response(payloads.contact_payload(rules.update_contact(company_of(request), uid, data)))
 
 
 class NoSuchView(JSONView):

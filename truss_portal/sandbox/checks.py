@@ -9,7 +9,7 @@ from truss_portal.sandbox import conf
 from truss_portal.sandbox.routers import ALIAS
 
 
-def check_router(**kwargs: Any) -> list[CheckMessage]:
+def check_router(**_: Any) -> list[CheckMessage]:
     """W001: a database is set aside for the sandbox, but nothing leads the sandbox's tables there."""
     company = apps.get_model("truss_sandbox", "Company")
     if ALIAS not in settings.DATABASES or router.db_for_write(company) == ALIAS:
@@ -23,21 +23,21 @@ def check_router(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def check_deploy(**kwargs: Any) -> list[CheckMessage]:
+def check_deploy(**_: Any) -> list[CheckMessage]:
     """W002: the pretend Truss has no place on a site that real people use."""
     if settings.DEBUG:
         return []
     return [
         Warning(
-            "The Truss sandbox is installed on a site that doesn't run in debug mode. Its pages show every code that it "
-            "sends and pay invoices with no money.",
+            "The Truss sandbox is installed on a site that doesn't run in debug mode. Its pages show every code that "
+            "it sends and pay invoices with no money.",
             hint='Take "truss_portal.sandbox" out of INSTALLED_APPS and its addresses out of the URLs in production.',
             id="truss_sandbox.W002",
         )
     ]
 
 
-def check_settings(**kwargs: Any) -> list[CheckMessage]:
+def check_settings(**_: Any) -> list[CheckMessage]:
     """W003: a key of TRUSS_SANDBOX that nothing reads."""
     unknown = sorted(set(getattr(settings, "TRUSS_SANDBOX", {})) - set(conf.DEFAULTS))
     return [

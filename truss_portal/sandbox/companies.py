@@ -17,10 +17,9 @@ def get_company(slug: str = DEFAULT_SLUG) -> Company:
 def get_company_by_token(access_token: str) -> Company | None:
     if hmac.compare_digest(access_token.encode(), str(conf.get("TOKEN")).encode()):
         return get_company()
-    token = (
-        Token.objects.filter(access_token=access_token, expires_at__gt=timezone.now()).select_related("company").first()
-    )
-    return token and token.company
+    tokens = Token.objects.filter(access_token=access_token, expires_at__gt=timezone.now())
+    token = tokens.select_related("company").first()
+    return token.company if token else None
 
 
 def get_company_by_checkout_link(checkout_link_id: str) -> Company | None:

@@ -66,8 +66,8 @@ def alter(intent: PaymentIntent, columns: Mapping[str, Any]) -> PaymentIntent:
 def create_many(company: Company, count: int, template: Mapping[str, Any]) -> list[PaymentIntent]:
     """Intents made in the dashboard, quickly.
 
-    `template` has the columns to force, `contact` (a dict) and `paid` (an amount that has been paid on each). `{n}` in a text
-    becomes the intent's number, from 1 on.
+    `template` has the columns to force, `contact` (a dict) and `paid` (an amount that has been paid on each). `{n}`
+    in a text becomes the intent's number, from 1 on.
     """
     if not 1 <= count <= MOST_AT_ONCE:
         raise ValueError(f"count is between 1 and {MOST_AT_ONCE}.")

@@ -18,18 +18,17 @@ import functools
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import random
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from truss_portal.sandbox import request_log
 from truss_portal.sandbox.models import Fault
-from truss_portal.sandbox.routers import ALIAS
+from truss_portal.sandbox.site_rules import View, exempt_from_site_rules
 from truss_portal.sandbox.urls_of import path_of
 
 KINDS = (
@@ -47,16 +46,12 @@ _WORK_IS_DONE = ("error_after", "drop_after", "garbage")
 # Where our own server puts the connection's socket, so that it can be closed in the middle of a request.
 CONNECTION = "truss_sandbox.connection"
 
-View = Callable[..., HttpResponseBase]
-
 
 def fallible(view: View) -> View:
     """Lets the faults in force happen to an API view, and logs the request."""
 
     @csrf_exempt
-    # What a view has done must be committed before its answer is lost, whatever the site says about ATOMIC_REQUESTS.
-    @transaction.non_atomic_requests
-    @transaction.non_atomic_requests(using=ALIAS)
+    @exempt_from_site_rules
     @functools.wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         path = "/" + request.path.removeprefix(path_of(request, "home"))

@@ -1,9 +1,9 @@
 """What a payer fills in."""
 
 from decimal import Decimal
-from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 METHODS = [("ach", "Bank account (ACH)"), ("credit_card", "Card")]
 
@@ -40,8 +40,8 @@ class PaymentForm(forms.Form):
 
 
 class InvoicePaymentForm(PaymentForm):
-    def __init__(self, *args: Any, remaining: Decimal, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"amount": f"{remaining:.2f}", "payment_method": "ach"}, **kwargs)
+    def __init__(self, data: QueryDict | None, *, remaining: Decimal) -> None:
+        super().__init__(data, initial={"amount": f"{remaining:.2f}"})
         self.remaining = remaining
 
     def clean_amount(self) -> Decimal:

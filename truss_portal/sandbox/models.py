@@ -1,7 +1,8 @@
 """What the pretend Truss remembers.
 
-Rows are only ever deleted by a reset of everything or to let one intent vanish, both of which delete children first. So the
-foreign keys say DO_NOTHING: Django then deletes in one statement per table instead of fetching what it is about to delete.
+Rows are only ever deleted by a reset of everything or to let one intent vanish, both of which delete children first.
+So the foreign keys say DO_NOTHING: Django then deletes in one statement per table instead of fetching what it is
+about to delete.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ DEFAULT_SLUG = "default"
 
 
 def name_digest(name: str) -> str:
-    """What contacts are matched by: names may be of any length, and must match exactly whatever the database's collation."""
+    """What contacts are matched by: names may be of any length, and match exactly whatever the database's collation."""
     return hashlib.sha256(name.encode()).hexdigest()
 
 
@@ -34,9 +35,7 @@ class Company(models.Model):
     """A business that is paid through Truss."""
 
     slug = models.SlugField(unique=True)
-    overrides = models.JSONField(
-        default=dict, help_text="What a test or a demo has set otherwise than the settings say."
-    )
+    overrides = models.JSONField(default=dict, help_text="What has been set otherwise than the settings say.")
     revision = models.PositiveBigIntegerField(default=0, help_text="Counted up first in every write: this is the lock.")
 
     class Meta:

@@ -2,8 +2,9 @@
 
 https://docs.trusspayments.com/guides/partner-payment-portal
 
-Every page has an address of its own, and keeps the query with `redirect_uri`. Who isn't signed in is asked, at that same
-address, for an email and then for the code; afterwards the page is there. So a deep link leads to its invoice in any case.
+Every page has an address of its own, and keeps the query with `redirect_uri`. Who isn't signed in is asked, at that
+same address, for an email and then for the code; afterwards the page is there. So a deep link leads to its invoice in
+any case.
 """
 
 import uuid
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -23,7 +23,7 @@ from truss_portal.sandbox import redirects, rules, sign_in
 from truss_portal.sandbox.companies import get_company_by_checkout_link
 from truss_portal.sandbox.forms import CodeForm, CustomPaymentForm, EmailForm, InvoicePaymentForm
 from truss_portal.sandbox.models import PAYABLE, SHOWN_TO_PAYERS, Company, PaymentIntent, Transaction
-from truss_portal.sandbox.routers import ALIAS
+from truss_portal.sandbox.site_rules import View, exempt_from_site_rules
 from truss_portal.sandbox.urls_of import path_of
 
 
@@ -57,13 +57,12 @@ class Visit:
         return HttpResponseRedirect(self.request.get_full_path())
 
 
-def portal_page(handler: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def portal_page(handler: Callable[..., HttpResponse]) -> View:
     """A view that lets through to `handler` only a signed-in payer with a good link."""
 
     @csrf_protect
     @never_cache
-    @transaction.non_atomic_requests
-    @transaction.non_atomic_requests(using=ALIAS)
+    @exempt_from_site_rules
     def view(request: HttpRequest, checkout_link_id: str, **kwargs: Any) -> HttpResponse:
         company = get_company_by_checkout_link(checkout_link_id)
         if company is None:
@@ -74,7 +73,6 @@ def portal_page(handler: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
         visit = Visit(request, company, given[0] if given else "", sign_in.read(request, company))
         return handler(visit, **kwargs) if visit.payer.is_verified and visit.step != "restart" else _sign_in(visit)
 
-    view.login_required = False  # type: ignore[attr-defined]
     return view
 
 
@@ -83,7 +81,7 @@ def _sign_in(visit: Visit) -> HttpResponse:
         response: HttpResponse = visit.here_again()
         sign_in.forget(response, visit.request, visit.company)
         return response
-    if visit.payer.sign_in is not None and visit.step != "email":
+    if visit.payer.sign_in and visit.step != "email":
         return _ask_for_code(visit)
     form = EmailForm(visit.request.POST if visit.step == "email" else None)
     if not form.is_valid():
@@ -117,7 +115,7 @@ def invoice_list(visit: Visit) -> HttpResponse:
 
 @portal_page
 def invoice(visit: Visit, uid: str) -> HttpResponse:
-    intent = _intents_of(visit).filter(uid=_uuid(uid)).first()
+    intent = _intent(visit, uid)
     if intent is None:
         return _stopped(visit, uid, "not_yours", status=403)
     if intent.status not in PAYABLE or intent.remaining <= 0:
@@ -136,7 +134,7 @@ def invoice(visit: Visit, uid: str) -> HttpResponse:
 
 @portal_page
 def receipt(visit: Visit, uid: str, transaction_uid: uuid.UUID) -> HttpResponse:
-    intent = _intents_of(visit).filter(uid=_uuid(uid)).first()
+    intent = _intent(visit, uid)
     payment = intent and intent.transactions.filter(uid=transaction_uid, direction=0).first()
     if intent is None or payment is None:
         return _stopped(visit, uid, "not_yours", status=403)
@@ -181,8 +179,8 @@ def _intents_of(visit: Visit) -> QuerySet[PaymentIntent]:
     return PaymentIntent.objects.filter(theirs, company=visit.company).select_related("company", "contact")
 
 
-def _uuid(text: str) -> uuid.UUID | None:
+def _intent(visit: Visit, uid: str) -> PaymentIntent | None:
     try:
-        return uuid.UUID(text)
+        return _intents_of(visit).filter(uid=uuid.UUID(uid)).first()
     except ValueError:
         return None

@@ -12,7 +12,7 @@ _UNPRINTABLE = {chr(code) for code in range(33)} | {"\x7f", "\\"}
 
 
 def is_allowed(redirect_uri: str, allowed: list[str]) -> bool:
-    """Whether the address is valid and one on the list: the same origin and path, a trailing slash apart, whatever the query.
+    """Whether the address is valid and on the list: the same origin and path, a trailing slash apart, any query.
 
     The guide exempts addresses of the portal's own origin. The real one never shares an origin with a site, so this one
     exempts nothing, even when it is mounted inside the site: what works here then works there.

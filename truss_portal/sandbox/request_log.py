@@ -1,12 +1,14 @@
 """The API requests that this process has received: in memory, the latest ten thousand."""
 
 import collections
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any
 
 _LONGEST = 10_000
 
 
-class LoggedRequest(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class LoggedRequest:
     method: str
     path: str
     """From /v1/ on, without the query."""
@@ -24,7 +26,7 @@ def record(method: str, path: str, query: str, status: int | None) -> None:
 
 def latest() -> list[dict[str, Any]]:
     """Oldest first."""
-    return [request._asdict() for request in list(_requests)]
+    return [dataclasses.asdict(request) for request in list(_requests)]
 
 
 def clear() -> None:

@@ -3,7 +3,7 @@
 Every verb opens its own database transaction and first counts up the company's `revision`. That one statement takes the
 write lock on any database, so all writes for a company queue up behind it and what is read afterwards can't go stale.
 
-The rules are those of https://docs.trusspayments.com/guides/resources/payment-intents and the reference pages beside it.
+The rules are those of https://docs.trusspayments.com/guides/resources/payment-intents and of the reference's pages.
 """
 
 import contextlib
@@ -115,7 +115,10 @@ def update_contact(company: Company, uid: uuid.UUID, data: Mapping[str, Any]) ->
 
 
 def pay(intent: PaymentIntent, amount: Decimal, payment_method: str, *, email: str = "") -> Transaction:
-    """A payer's payment: it counts at once and settles later. More than what is left is the portal's business to refuse."""
+    """Somebody's payment: it counts at once and settles later.
+
+    A payer with an `email`, at the portal, can't pay more than is left; a test or a demo can.
+    """
     with writing(intent.company):
         intent = PaymentIntent.objects.select_related("company").get(pk=intent.pk)
         if intent.status not in PAYABLE:
@@ -228,7 +231,7 @@ def _check_due_date(data: Mapping[str, Any]) -> None:
 
 
 def _matched_contact(company: Company, data: Mapping[str, Any]) -> Contact:
-    """The customer of that uid, else the one of that name, who is updated with whatever else was sent; else a new one."""
+    """The customer of that uid, else the one of that name, updated with whatever else was sent; else a new one."""
     contacts = Contact.objects.filter(company=company)
     if "uid" in data:
         contact = contacts.filter(uid=data["uid"]).first()

@@ -1,7 +1,7 @@
 """What is accepted: exactly what the reference describes, and nothing that only looks like it.
 
-REST framework's own fields are kind to their senders (a number for a string, "yes" for true). Truss's reference isn't, and a
-mistake in a client must come to light here.
+REST framework's own fields are kind to their senders (a number for a string, "yes" for true). Truss's reference
+isn't, and a mistake in a client must come to light here.
 """
 
 import datetime as dt
@@ -108,7 +108,7 @@ class CreateOrUpdateContactRequest(StrictSerializer):
         if "uid" not in attrs:
             missing = [field for field in ("name", "email") if field not in attrs]
             if missing:
-                raise serializers.ValidationError(dict.fromkeys(missing, ["Required where no uid is sent."]))
+                raise serializers.ValidationError({key: ["Required where no uid is sent."] for key in missing})
         return attrs
 
 

@@ -24,7 +24,7 @@ class SandboxRequest(WSGIRequest):
 
     def get_host(self) -> str:
         """Any host: who serves the sandbox chose its address, and the site's ALLOWED_HOSTS don't know it."""
-        return self._get_raw_host()
+        return self.META.get("HTTP_HOST") or f"{self.META['SERVER_NAME']}:{self.META['SERVER_PORT']}"
 
 
 class SandboxApplication(WSGIHandler):

@@ -30,12 +30,12 @@ class WrongCodeError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Payer:
     email: str = ""
-    sign_in: int | None = None
-    """While the code is being waited for."""
+    sign_in: int = 0
+    """The row of the code that is being waited for; 0 when there is none."""
 
     @property
     def is_verified(self) -> bool:
-        return bool(self.email) and self.sign_in is None
+        return bool(self.email) and not self.sign_in
 
 
 def read(request: HttpRequest, company: Company) -> Payer:

@@ -31,7 +31,8 @@ def standalone_settings(database: Path, time_zone: str) -> dict[str, Any]:
                 "NAME": str(database),
                 "CONN_MAX_AGE": None,
                 "OPTIONS": {
-                    # Many threads write: they wait for each other from the start of a transaction, instead of failing in it.
+                    # Many threads write: they wait for each other from the start of a transaction, instead of failing
+                    # in it.
                     "transaction_mode": "IMMEDIATE",
                     "timeout": 30,
                     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",

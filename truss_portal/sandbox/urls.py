@@ -40,19 +40,19 @@ _CONTROL = [
     path("control/transactions/<uuid:uid>/return", control.controls(POST=control.return_transaction)),
 ]
 
+_PAY = "pay/<str:checkout_link_id>"
+_CHECKOUT = f"{_PAY}/paymentIntent/<str:uid>"
 _PORTAL = [
-    path("pay/<str:checkout_link_id>/", portal.invoice_list, name="portal"),
-    path("pay/<str:checkout_link_id>/paymentIntent/<str:uid>", portal.invoice, name="checkout"),
-    path("pay/<str:checkout_link_id>/paymentIntent/<str:uid>/", portal.invoice),
+    path(f"{_PAY}/", portal.invoice_list, name="portal"),
+    path(_CHECKOUT, portal.invoice, name="checkout"),
+    path(f"{_CHECKOUT}/", portal.invoice),
     path(
-        "pay/<str:checkout_link_id>/paymentIntent/<str:uid>/receipt/<uuid:transaction_uid>",
+        f"{_CHECKOUT}/receipt/<uuid:transaction_uid>",
         portal.receipt,
         name="receipt",
     ),
-    path("pay/<str:checkout_link_id>/custom", portal.custom_payment, name="custom"),
-    path(
-        "pay/<str:checkout_link_id>/custom/receipt/<uuid:transaction_uid>", portal.custom_receipt, name="custom-receipt"
-    ),
+    path(f"{_PAY}/custom", portal.custom_payment, name="custom"),
+    path(f"{_PAY}/custom/receipt/<uuid:transaction_uid>", portal.custom_receipt, name="custom-receipt"),
 ]
 
 _CONSOLE = [

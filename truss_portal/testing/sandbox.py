@@ -26,14 +26,15 @@ class SandboxError(Exception):
 
 
 class Sandbox:
-    """Starts the pretend Truss and plays everybody who isn't the site: the payer, the bank, the person at the dashboard.
+    """Starts the pretend Truss and plays everybody but the site: the payer, the bank, the person at the dashboard.
 
         with Sandbox() as truss:
             ...  # talk to truss.url with the bearer token truss.token
             truss.pay(uid, "40.00")
 
-    All methods but `start` and `stop` make one request to the process, and raise SandboxError when it refuses. `uid`s may be
-    strings or UUIDs. With `database`, a path, the data is kept in that SQLite file. A due date's day begins in `time_zone`.
+    All methods but `start` and `stop` make one request to the process, and raise SandboxError when it refuses. `uid`s
+    may be strings or UUIDs. With `database`, a path, the data is kept in that SQLite file. A due date's day begins in
+    `time_zone`.
     """
 
     token = "sandbox-token"  # noqa: S105 - published in the sandbox's own settings
@@ -56,7 +57,7 @@ class Sandbox:
     # ---- the process
 
     def start(self) -> Self:
-        """Returns when the process answers; raises SandboxError when it doesn't come up within `start_timeout` seconds."""
+        """Returns when the process answers; raises SandboxError when it doesn't within `start_timeout` seconds."""
         python_path = [str(Path(truss_portal.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, python_path))}
         self._process = subprocess.Popen(  # noqa: S603 - this very interpreter, and arguments of ours
@@ -77,9 +78,7 @@ class Sandbox:
         watchdog.cancel()
         if not line.startswith(_ANNOUNCEMENT):
             self.stop()
-            raise SandboxError(
-                f"The Truss sandbox didn't start (exit status {process.returncode}): see its output above."
-            )
+            raise SandboxError(f"The Truss sandbox didn't start (exit status {process.returncode}).")
         return line.removeprefix(_ANNOUNCEMENT).strip()
 
     def stop(self) -> None:
@@ -112,7 +111,7 @@ class Sandbox:
         self._call("POST", "reset")
 
     def requests(self) -> list[dict[str, Any]]:
-        """The API requests received since the last reset, oldest first: method, path, query, and status or None if dropped."""
+        """The API requests since the last reset, oldest first: method, path, query, and status (None if dropped)."""
         return self._list("requests")
 
     def mailbox(self) -> list[dict[str, Any]]:
@@ -135,9 +134,10 @@ class Sandbox:
     ) -> None:
         """Lets something go wrong at the API, `count` times or, with None, until it is cleared.
 
-        `kind`: latency (of `seconds`), rate_limit (429, `retry_after` seconds or no header), unauthorized (401), error_before
-        and error_after (`status`), drop_before and drop_after (the connection closes), garbage (an unreadable 200). Those
-        called "after", and garbage, have done the work. `path` is a regular expression, searched for in the request's path.
+        `kind`: latency (of `seconds`), rate_limit (429, `retry_after` seconds or no header), unauthorized (401),
+        error_before and error_after (`status`), drop_before and drop_after (the connection closes), garbage (an
+        unreadable 200). Those called "after", and garbage, have done the work. `path` is a regular expression,
+        searched for in the request's path.
         """
         self._call(
             "POST",
@@ -186,8 +186,8 @@ class Sandbox:
     def create_many(self, count: int, **template: Any) -> list[str]:
         """Intents made in the dashboard, quickly: their uids.
 
-        `template`: any columns (`total="10.00"`, `status=...`), `contact={"name": ..., "email": ...}`, `paid="5.00"`. `{n}` in
-        a text becomes the intent's number.
+        `template`: any columns (`total="10.00"`, `status=...`), `contact={"name": ..., "email": ...}`, `paid="5.00"`.
+        `{n}` in a text becomes the intent's number.
         """
         return list(self._dict("POST", "payment-intents", count=count, **template)["uids"])
 

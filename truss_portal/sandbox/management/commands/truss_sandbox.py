@@ -11,9 +11,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8001, help="0 takes a free one (default: %(default)s)")
-        parser.add_argument(
-            "--with-parent", action="store_true", help="end when the process that started this one ends"
-        )
+        parser.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
 
     def handle(self, *, host: str, port: int, with_parent: bool, **options: Any) -> None:
         try:
