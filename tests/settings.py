@@ -5,6 +5,7 @@ usual port; TEST_DATABASE_USER and TEST_DATABASE_PASSWORD name the account.
 """
 
 import os
+from typing import Any
 
 SECRET_KEY = "not-a-secret-tests-only"
 DEBUG = False
@@ -50,7 +51,7 @@ TEMPLATES = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-_SERVERS = {
+_SERVERS: dict[str, dict[str, Any]] = {
     "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
     "postgresql": {"ENGINE": "django.db.backends.postgresql", "NAME": "truss_portal", "HOST": "127.0.0.1"},
     "mariadb": {

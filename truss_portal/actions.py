@@ -14,10 +14,11 @@ from typing import Any, Final
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from truss_portal import contacts, outbox, timeline
 from truss_portal import memo as memo_marks
-from truss_portal.client import UNSET, FieldError, InvalidRequestError, UpdateContactRequest
+from truss_portal.client import UNSET, FieldError, InvalidRequestError, Unset, UpdateContactRequest
 from truss_portal.conf import conf
 from truss_portal.connection import default_company
 from truss_portal.database import alias, write_transaction
@@ -30,7 +31,7 @@ Status = PaymentIntent.Status
 
 # What Truss says can't change once an intent is paid or canceled.
 # https://docs.trusspayments.com/api-references/tag/inbound-payment-intents/patch/v1/payment-intents/inbound/uid
-FIXED_WHEN_CLOSED: Final = frozenset({"addenda", "note", "total"})
+FIXED_WHEN_CLOSED: Final = {"addenda": _lazy("description"), "note": _lazy("note"), "total": _lazy("amount")}
 LEAST_LEFT: Final = Decimal("1.00")
 WRITTEN_BY_PEOPLE: Final = (
     "contact", "reference", "total", "addenda", "due_date", "note", "memo", "send_email", "send_sms",
@@ -84,7 +85,7 @@ def save_draft(intent: PaymentIntent, *, actor: Actor = None) -> None:
     """
     with write_transaction():
         validate(intent)
-        if intent.pk is None:
+        if intent._state.adding:
             intent.save()
             timeline.record(intent, TimelineEntry.Kind.DRAFTED, actor_id=_pk(actor), total=intent.total)
             return
@@ -104,21 +105,10 @@ def validate(intent: PaymentIntent) -> None:
 
 
 def why_not_sendable(intent: PaymentIntent) -> str | None:
-    """Why `send` would refuse this invoice, for people; None when it wouldn't.
-
-    Truss recognises a customer by the name alone and overwrites the email: two payers of one name would get each
-    other's invoices. Only a payer whose uid is known is safe from that.
-    """
+    """Why `send` would refuse this invoice, for people; None when it wouldn't."""
     if intent.discovered:
         return _("Invoice %(invoice)s was made at Truss: there is nothing to send.") % {"invoice": intent}
-    contact = intent.contact
-    namesake = Contact.objects.namesakes(contact).first() if contact and contact.uid is None else None
-    if contact and namesake:
-        return _(
-            "Two payers are named “%(name)s”: %(email)s and %(other)s. Truss tells customers apart by name and would "
-            "overwrite one's email with the other's. Give one of them another name, such as “%(name)s (2)”."
-        ) % {"name": contact.name, "email": contact.email, "other": namesake.email or _("no email")}
-    return None
+    return contacts.same_name_trap(intent.contact) if intent.contact else None
 
 
 def send(intent: PaymentIntent, *, actor: Actor = None, wait: bool = True) -> Operation:
@@ -128,7 +118,7 @@ def send(intent: PaymentIntent, *, actor: Actor = None, wait: bool = True) -> Op
     is only recorded, and the next `truss_push` sends it.
     """
     with write_transaction():
-        intent.refresh_from_db(from_queryset=PaymentIntent.objects.select_for_update())
+        _lock(intent)
         operation = Operation.objects.filter(payment_intent=intent, kind=Kind.CREATE).order_by("-pk").first()
         if operation is None or intent.is_editable:
             refusal = why_not_sendable(intent)
@@ -147,11 +137,11 @@ def send(intent: PaymentIntent, *, actor: Actor = None, wait: bool = True) -> Op
 def amend(
     intent: PaymentIntent,
     *,
-    total: Decimal | str = UNSET,
-    addenda: str = UNSET,
-    due_date: date | None = UNSET,
-    note: str = UNSET,
-    memo: str = UNSET,
+    total: Decimal | str | Unset = UNSET,
+    addenda: str | Unset = UNSET,
+    due_date: date | Unset | None = UNSET,
+    note: str | Unset = UNSET,
+    memo: str | Unset = UNSET,
     actor: Actor = None,
 ) -> Operation | None:
     """Change an invoice: at Truss when it is there, here when it isn't sent yet (then no operation is returned).
@@ -160,11 +150,11 @@ def amend(
     and wants at least 1.00 left to pay after a new `total`.
     """
     given = {"total": total, "addenda": addenda, "due_date": due_date, "note": note, "memo": memo}
-    changes = {name: value for name, value in given.items() if value is not UNSET}
-    if "total" in changes:
-        changes["total"] = _money(changes["total"])
+    changes: dict[str, Any] = {name: value for name, value in given.items() if not isinstance(value, Unset)}
+    if not isinstance(total, Unset):
+        changes["total"] = _money(total)
     with write_transaction():
-        intent.refresh_from_db(from_queryset=PaymentIntent.objects.select_for_update())
+        _lock(intent)
         changes = {name: value for name, value in changes.items() if value != getattr(intent, name)}
         if not changes:
             raise ActionRefusedError(_("Nothing in invoice %(invoice)s would change.") % {"invoice": intent})
@@ -189,12 +179,12 @@ def amend(
 
 def why_not_amendable(intent: PaymentIntent, changes: Mapping[str, Any]) -> str | None:
     """Why Truss wouldn't take these changes as the invoice stands; None when it would, as far as is published."""
-    fixed = sorted(FIXED_WHEN_CLOSED & changes.keys())
+    fixed = sorted(FIXED_WHEN_CLOSED.keys() & changes.keys())
     if fixed and intent.status in Status.FINAL:
         return _("Invoice %(invoice)s is %(status)s: its %(fields)s can't be changed any more.") % {
             "invoice": intent,
             "status": intent.status_label.lower(),
-            "fields": ", ".join(str(PaymentIntent._meta.get_field(name).verbose_name) for name in fixed),
+            "fields": ", ".join(str(FIXED_WHEN_CLOSED[name]) for name in fixed),
         }
     if "total" in changes and changes["total"] - intent.balance_paid < LEAST_LEFT:
         return _(
@@ -246,23 +236,24 @@ def cancel(intent: PaymentIntent, *, actor: Actor = None) -> Operation:
 def update_contact(
     contact: Contact,
     *,
-    name: str = UNSET,
-    email: str = UNSET,
-    secondary_email: str | None = UNSET,
-    phone: str | None = UNSET,
+    name: str | Unset = UNSET,
+    email: str | Unset = UNSET,
+    secondary_email: str | Unset | None = UNSET,
+    phone: str | Unset | None = UNSET,
     actor: Actor = None,
 ) -> Operation | None:
     """Change a payer: at Truss when Truss has them, else here (then no operation is returned).
 
     Who can open the invoices changes with the email: the payer signs in to the portal with it.
     """
-    given = {"name": name, "email": email, "secondary_email": secondary_email, "phone": phone}
-    body = {key: (value or None) if key in {"secondary_email", "phone"} else value for key, value in given.items()}
-    body = {key: value for key, value in body.items() if value is not UNSET}
+    given = {"name": name, "email": email, "secondary_email": secondary_email or None, "phone": phone or None}
+    left_out = {key for key, value in (("secondary_email", secondary_email), ("phone", phone)) if value is UNSET}
+    body: dict[str, Any] = {
+        key: value for key, value in given.items() if not (key in left_out or isinstance(value, Unset))
+    }
     # Truss compares the two emails: where only one is given, it is checked against the one that stays.
-    whole = UpdateContactRequest(
-        **{"email": contact.email or UNSET, "secondary_email": contact.secondary_email or None} | body
-    )
+    known: dict[str, Any] = {"email": contact.email or UNSET, "secondary_email": contact.secondary_email or None}
+    whole = UpdateContactRequest(**known | body)
     errors = [error for error in whole.errors(outbox.today()) if error.field in body]
     if errors:
         raise InvalidRequestError(errors)
@@ -300,13 +291,18 @@ def why_not_at_truss(intent: PaymentIntent) -> str | None:
 
 def _change_at_truss(intent: PaymentIntent, kind: Kind, why_not: Any, body: dict[str, Any], actor: Actor) -> Operation:
     with write_transaction():
-        intent.refresh_from_db(from_queryset=PaymentIntent.objects.select_for_update())
+        _lock(intent)
         refusal = why_not(intent)
         if refusal:
             raise ActionRefusedError(refusal)
         operation = _record(intent, kind, actor, body)
         _wake(operation, intent)
     return operation
+
+
+def _lock(intent: PaymentIntent) -> None:
+    """Bring `intent` up to date and keep others from changing it until the transaction ends."""
+    intent.refresh_from_db(from_queryset=PaymentIntent.objects.select_for_update())
 
 
 def _record(intent: PaymentIntent, kind: Kind, actor: Actor, body: dict[str, Any] | None = None) -> Operation:
@@ -338,11 +334,11 @@ def _pk(actor: Actor) -> Any:
 def _money(value: Decimal | str) -> Decimal:
     try:
         amount = Decimal(value)
+        if amount.is_finite():
+            return amount
     except (ArithmeticError, TypeError, ValueError):
-        amount = Decimal("NaN")
-    if not amount.is_finite():
-        raise InvalidRequestError([FieldError("total", _("must be an amount such as 120.00"), value)])
-    return amount
+        pass
+    raise InvalidRequestError([FieldError.of("total", _("must be an amount such as 120.00"), value)])
 
 
 def _memo_errors(intent: PaymentIntent, memo: str) -> list[FieldError]:
@@ -350,7 +346,7 @@ def _memo_errors(intent: PaymentIntent, memo: str) -> list[FieldError]:
     limit = memo_marks.TRUSS_MAX if intent.discovered else memo_marks.MAX_LENGTH
     if len(memo) <= limit:
         return []
-    return [FieldError("memo", _("must have at most %(limit)d characters") % {"limit": limit}, memo)]
+    return [FieldError.of("memo", _("must have at most %(limit)d characters") % {"limit": limit}, memo)]
 
 
 def _amendment(intent: PaymentIntent, changes: Mapping[str, Any]) -> dict[str, Any]:

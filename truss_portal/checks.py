@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
@@ -13,7 +14,7 @@ from truss_portal.conf import DEFAULTS, ENVIRONMENTS, conf, is_loopback
 @register
 def check_settings(**_arguments: Any) -> list[CheckMessage]:
     """Everything in TRUSS_PORTAL that can't work, and a hint for each."""
-    raw = conf.raw()
+    raw: object = getattr(settings, "TRUSS_PORTAL", {})
     if not isinstance(raw, dict):
         return [Error("TRUSS_PORTAL must be a dict.", hint="See docs/reference/settings.md.", id="truss_portal.E001")]
     found = [*_unknown(raw), *_environment()]

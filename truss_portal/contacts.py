@@ -18,21 +18,23 @@ def row_for(company: Company, given: Contact | Mapping[str, Any]) -> Contact:
         return given
     unknown = given.keys() - {"uid", "name", "email", "secondary_email", "phone"}
     if unknown:
-        raise InvalidRequestError([FieldError("contact", _("has no field of that name"), ", ".join(sorted(unknown)))])
+        raise InvalidRequestError(
+            [FieldError.of("contact", _("has no field of that name"), ", ".join(sorted(unknown)))]
+        )
     rows = Contact.objects.filter(company=company)
     if given.get("uid"):
         return _by_uid(rows, given["uid"])
     name, email = str(given.get("name") or ""), str(given.get("email") or "")
     if not name or not email:
-        raise InvalidRequestError([FieldError("contact", _("needs a uid, or a name and an email"), name or email)])
+        raise InvalidRequestError([FieldError.of("contact", _("needs a uid, or a name and an email"), name or email)])
     row = rows.filter(name__iexact=name, email__iexact=email).order_by(F("uid").asc(nulls_last=True), "pk").first()
     row = row or Contact(company=company, name=name, email=email)
-    for field in ("secondary_email", "phone"):
+    for field, label in (("secondary_email", _("secondary email")), ("phone", _("phone"))):
         value = str(given.get(field) or "")
         if value and row.uid and value != getattr(row, field):
             raise ActionRefusedError(
                 _("Truss knows %(name)s with another %(field)s: change it with actions.update_contact first.")
-                % {"name": name, "field": Contact._meta.get_field(field).verbose_name}
+                % {"name": name, "field": label}
             )
         if value and row.uid is None:
             setattr(row, field, value)
@@ -47,6 +49,22 @@ def _by_uid(rows: Any, uid: UUID | str) -> Contact:
     except ValueError:
         row = None
     if row is None:
-        raise InvalidRequestError([FieldError("contact.uid", _("isn't a payer known here; run truss_sync"), uid)])
+        raise InvalidRequestError([FieldError.of("contact.uid", _("isn't a payer known here; run truss_sync"), uid)])
     found: Contact = row
     return found
+
+
+def same_name_trap(contact: Contact) -> str | None:
+    """Why this payer can't be sent by name, for people; None when they can.
+
+    Truss recognises a customer by the name alone and overwrites the email: two payers of one name would get each
+    other's invoices. Only a payer whose uid is known is safe from that.
+    https://docs.trusspayments.com/api-references/model/CreateOrUpdateContactRequest
+    """
+    namesake = Contact.objects.namesakes(contact).first() if contact.uid is None else None
+    if namesake is None:
+        return None
+    return _(
+        "Two payers are named “%(name)s”: %(email)s and %(other)s. Truss tells customers apart by name and would "
+        "overwrite one's email with the other's. Give one of them another name, such as “%(name)s (2)”."
+    ) % {"name": contact.name, "email": contact.email, "other": namesake.email or _("no email")}

@@ -343,10 +343,12 @@ class _Page:
             if row.settled_at and not was_settled and row.direction != OUTBOUND:
                 self._note_payment(Kind.PAYMENT_SETTLED, intent, row, at=row.settled_at)
         for uid, row in known.items():
-            intent, fetched_at = detailed.get(row.payment_intent_id, (None, row.fetched_at))
-            if intent and (intent.pk, uid) not in told and not row.missing_since and row.fetched_at <= fetched_at:
-                row.missing_since = row.fetched_at = fetched_at
-                changed.append(row)
+            parent = detailed.get(row.payment_intent_id)
+            if parent and (row.payment_intent_id, uid) not in told and not row.missing_since:
+                asked_at = parent[1]
+                if row.fetched_at <= asked_at:
+                    row.missing_since = row.fetched_at = asked_at
+                    changed.append(row)
         self._note_returns(returns_before, known.values(), detailed)
         Transaction.objects.bulk_create(new)
         _upsert(Transaction, changed, (*columns.TRANSACTION, "fetched_at", "missing_since"))

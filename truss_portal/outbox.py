@@ -19,24 +19,24 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from truss_portal import memo, mirror, timeline
+from truss_portal import contacts, memo, mirror, timeline
 from truss_portal.client import (
     UNSET,
     CreateInboundPaymentIntentRequest,
     CreateOrUpdateContactRequest,
-    InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
     Outcome,
     TrussClient,
     TrussError,
+    UnreadableAnswerError,
     UpdateContactRequest,
     UpdateInboundPaymentIntentRequest,
 )
 from truss_portal.conf import conf
 from truss_portal.connection import connect, fetch_checkout_link
 from truss_portal.database import write_transaction
-from truss_portal.exceptions import NotConnectedError
+from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Operation, PaymentIntent, SyncRun, TimelineEntry
 from truss_portal.sync import Progress, no_progress, refresh
 
@@ -112,7 +112,7 @@ def perform(operation_id: int, *, client: TrussClient | None = None) -> Operatio
         if _claim(operation):
             try:
                 _ask(operation, client)
-            except TrussError as error:
+            except (TrussError, ActionRefusedError) as error:
                 _write_failure(operation, error)
                 if operation.kind == Kind.CANCEL:
                     _settle_cancel(operation, client)
@@ -127,7 +127,7 @@ def _claim(operation: Operation) -> bool:
             state=State.SENDING, claimed_until=now + CLAIM, attempts=F("attempts") + 1, next_attempt_at=None, error=""
         )
         if claimed and operation.kind == Kind.CREATE:
-            PaymentIntent.objects.filter(pk=operation.payment_intent_id).update(delivery=Delivery.SENDING)
+            PaymentIntent.objects.filter(operations=operation.pk).update(delivery=Delivery.SENDING)
     operation.refresh_from_db()
     return bool(claimed)
 
@@ -143,9 +143,16 @@ def _ask(operation: Operation, client: TrussClient) -> None:
     if intent is None:
         raise AssertionError(f"operation {operation.pk} has no invoice")
     if operation.kind == Kind.CREATE:
+        trap = contacts.same_name_trap(intent.contact) if intent.contact else None
+        if trap:
+            raise ActionRefusedError(trap)
         answer = client.create_payment_intent(create_request(intent), today=today())
-        mirror.write(operation.company, [answer], adopt={answer.uid: intent.pk}, actor_id=operation.requested_by_id)
-        fetch_checkout_link(operation.company, client)
+        written = mirror.write(
+            operation.company, [answer], adopt={answer.uid: intent.pk}, actor_id=operation.requested_by_id
+        )
+        for item in written.rejected:
+            raise UnreadableAnswerError(item.reason)
+        _learn_checkout_link(operation, client)
         return
     if intent.uid is None:
         raise AssertionError(f"operation {operation.pk} is for an invoice that isn't at Truss")
@@ -162,6 +169,14 @@ def _ask(operation: Operation, client: TrussClient) -> None:
         else:
             _record_amendment(operation, intent)
     _read_back(operation, client)
+
+
+def _learn_checkout_link(operation: Operation, client: TrussClient) -> None:
+    """A link for the payer is wanted next. That it can't be learnt now doesn't undo what was done."""
+    try:
+        fetch_checkout_link(operation.company, client)
+    except TrussError as error:
+        logger.warning("The checkout link of %s could not be asked for yet: %s", operation.company, error)
 
 
 def _ask_contact(operation: Operation, client: TrussClient) -> None:
@@ -224,7 +239,7 @@ def _finish(operation: Operation, state: str, **columns: Any) -> None:
     Operation.objects.filter(pk=operation.pk).update(**values | columns)
 
 
-def _write_failure(operation: Operation, error: TrussError) -> None:
+def _write_failure(operation: Operation, error: TrussError | ActionRefusedError) -> None:
     """What an answer means that isn't a yes.
 
     =====================  =====================================  ==================================
@@ -237,49 +252,50 @@ def _write_failure(operation: Operation, error: TrussError) -> None:
     =====================  =====================================  ==================================
     """
     answer: dict[str, Any] = {
-        "response_status": error.status,
-        "response_body": error.body,
+        "response_status": getattr(error, "status", None),
+        "response_body": getattr(error, "body", ""),
         "error": explain(operation, error),
     }
     with write_transaction():
-        if error.outcome == Outcome.REFUSED or isinstance(error, InvalidRequestError):
-            _finish(operation, State.REFUSED, **answer)
-            _note_create(operation, Delivery.FAILED, TimelineEntry.Kind.REFUSED, answer["error"])
+        # While Truss was asked a listing may have found the invoice: then it is sent, whatever this answer was.
+        mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING)
+        if isinstance(error, ActionRefusedError) or error.outcome == Outcome.REFUSED:
+            state, delivery, kind = State.REFUSED, Delivery.FAILED, TimelineEntry.Kind.REFUSED
+            answer |= {"open_create_of": None, "finished_at": timezone.now()}
         elif error.outcome == Outcome.UNKNOWN and operation.kind == Kind.CREATE:
-            operation.state = State.UNCONFIRMED
-            Operation.objects.filter(pk=operation.pk).update(
-                state=State.UNCONFIRMED, claimed_until=None, unconfirmed_at=timezone.now(), **answer
-            )
-            _note_create(operation, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED, answer["error"])
+            state, delivery, kind = State.UNCONFIRMED, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED
+            answer["unconfirmed_at"] = timezone.now()
         else:
-            operation.state = State.QUEUED
-            Operation.objects.filter(pk=operation.pk).update(
-                state=State.QUEUED, claimed_until=None, next_attempt_at=_next_attempt(operation, error), **answer
-            )
-            _note_create(operation, Delivery.QUEUED, None, answer["error"])
+            state, delivery, kind = State.QUEUED, Delivery.QUEUED, None
+            answer["next_attempt_at"] = _next_attempt(operation, error)
+        operation.state = state
+        if mine.update(state=state, claimed_until=None, **answer):
+            _note_create(operation, delivery, kind, answer["error"])
 
 
 def _note_create(operation: Operation, delivery: Delivery, kind: TimelineEntry.Kind | None, why: str) -> None:
-    if operation.kind != Kind.CREATE or operation.payment_intent is None:
+    intent = operation.payment_intent
+    if operation.kind != Kind.CREATE or intent is None:
         return
-    PaymentIntent.objects.filter(pk=operation.payment_intent_id, uid=None).update(delivery=delivery, delivery_error=why)
+    PaymentIntent.objects.filter(pk=intent.pk, uid=None).update(delivery=delivery, delivery_error=why)
     if kind is not None:
-        timeline.record(operation.payment_intent, kind, actor_id=operation.requested_by_id, reason=why)
+        timeline.record(intent, kind, actor_id=operation.requested_by_id, reason=why)
 
 
 def _next_attempt(operation: Operation, error: TrussError) -> datetime:
-    wait = min(BACKOFF * 2 ** min(operation.attempts - 1, 10), LONGEST_BACKOFF)
+    doublings = min(operation.attempts - 1, 10)
+    wait: timedelta = min(BACKOFF * 2**doublings, LONGEST_BACKOFF)
     return timezone.now() + max(wait, timedelta(seconds=error.retry_after or 0))
 
 
-def explain(operation: Operation, error: TrussError) -> str:
+def explain(operation: Operation, error: TrussError | ActionRefusedError) -> str:
     """What happened, for people: the cause, Truss's own words, and the next step where there is one."""
     if operation.kind == Kind.CANCEL and isinstance(error, NotFoundError | MethodNotAllowedError):
         return _(
             "Truss doesn't know the address for canceling (HTTP %(status)s). Truss publishes none: ask Truss for it "
             'and set TRUSS_PORTAL["CANCEL_PATH"]; until then cancel in Truss itself.'
         ) % {"status": error.status}
-    return f"{error} {error.body}".strip() if error.body and error.body not in str(error) else str(error)
+    return str(error)
 
 
 # --- what was left

@@ -29,6 +29,7 @@ from truss_portal.client.request_bodies import (
     UNSET,
     CreateInboundPaymentIntentRequest,
     CreateOrUpdateContactRequest,
+    Unset,
     UpdateContactRequest,
     UpdateInboundPaymentIntentRequest,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "TrussError",
     "UnansweredError",
     "UnreadableAnswerError",
+    "Unset",
     "UpdateContactRequest",
     "UpdateInboundPaymentIntentRequest",
     "checkout_url",

@@ -1,12 +1,7 @@
-from typing import TYPE_CHECKING
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .company import Company
-
-if TYPE_CHECKING:
-    from .payment_intent import PaymentIntent
 
 
 class ContactQuerySet(models.QuerySet["Contact"]):
@@ -30,8 +25,6 @@ class Contact(models.Model):
     phone = models.CharField(_("phone"), max_length=32, blank=True)
     extra = models.JSONField(_("further fields"), default=dict, blank=True, editable=False)
     fetched_at = models.DateTimeField(_("last asked"), null=True, editable=False)
-
-    payment_intents: "models.Manager[PaymentIntent]"
 
     objects = ContactQuerySet.as_manager()
 

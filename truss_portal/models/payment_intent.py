@@ -1,6 +1,6 @@
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -13,11 +13,6 @@ from truss_portal.memo import LENGTH, new_mark
 
 from .company import Company
 from .contact import Contact
-
-if TYPE_CHECKING:
-    from .operation import Operation
-    from .timeline_entry import TimelineEntry
-    from .transaction import Transaction
 
 
 class Status:
@@ -143,10 +138,6 @@ class PaymentIntent(models.Model):
     detailed_at = models.DateTimeField(_("payments as of"), null=True, editable=False)
     details_due = models.BooleanField(default=False, editable=False)
     missing_since = models.DateTimeField(_("missing at Truss since"), null=True, editable=False, db_index=True)
-
-    transactions: "models.Manager[Transaction]"
-    operations: "models.Manager[Operation]"
-    timeline: "models.Manager[TimelineEntry]"
 
     objects = PaymentIntentQuerySet.as_manager()
 
