@@ -16,10 +16,10 @@ INTENTS = "/v1/payment-intents/inbound/"
 class Api:
     """Speaks to the API with the fixed token, and to the control API."""
 
-    def __init__(self, *, token: str | None = "sandbox-token", prefix: str = "/sandbox") -> None:
+    def __init__(self, token: str) -> None:
         self.client = Client()
-        self.prefix = prefix
-        self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.prefix = "/sandbox"
+        self.headers = {"Authorization": f"Bearer {token}"}
 
     def send(self, method: str, path: str, body: object = None, **kwargs: Any) -> Any:
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
@@ -67,7 +67,7 @@ class Api:
 @pytest.fixture
 def api(db: None) -> Api:
     request_log.clear()
-    return Api()
+    return Api("sandbox-token")
 
 
 @pytest.fixture

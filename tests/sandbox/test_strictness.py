@@ -1,4 +1,4 @@
-"""What is sent is taken by the letter: a client's mistake comes to light here, and nothing makes the sandbox fall over."""
+"""What is sent is taken by the letter: a client's mistake comes to light, and nothing makes the sandbox fall over."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ CONTACT = {"name": "Ortega Bakery", "email": "ap@ortega.example"}
         {"total": "1e3"},
         {"total": " 5.00"},
         {"total": "5.00\n"},
-        {"total": "٥.00"},
+        {"total": "\u0665.00"},
         {"total": "NaN"},
         {"total": "1234567890123"},
         {"contact": ...},

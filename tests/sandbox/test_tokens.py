@@ -45,7 +45,7 @@ def test_a_code_becomes_a_token_that_opens_the_api(api: Api) -> None:
     assert token["token_type"] == "bearer"
     assert token["expires_in"] == 3600
     assert token["scope"].split() == api.control("GET", "company")["scopes"]
-    assert Api(token=token["access_token"]).get("/v1/company/").status_code == 200
+    assert Api(token["access_token"]).get("/v1/company/").status_code == 200
 
 
 def test_a_code_is_good_once_and_for_ten_minutes(api: Api) -> None:
@@ -65,14 +65,14 @@ def test_the_redirect_uri_must_be_that_of_the_authorize_request(api: Api) -> Non
 def test_a_token_expires(api: Api) -> None:
     token = exchange_code(api).json()["access_token"]
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=61), tick=False):
-        assert Api(token=token).get("/v1/company/").status_code == 401
+        assert Api(token).get("/v1/company/").status_code == 401
 
 
 def test_a_shorter_life_can_be_arranged(api: Api) -> None:
     api.control("PATCH", "company", {"token_lifetime": 0})
     token = exchange_code(api).json()
     assert token["expires_in"] == 0
-    assert Api(token=token["access_token"]).get("/v1/company/").status_code == 401
+    assert Api(token["access_token"]).get("/v1/company/").status_code == 401
 
 
 def test_a_refresh_token_is_replaced_and_dies(api: Api) -> None:
@@ -80,7 +80,7 @@ def test_a_refresh_token_is_replaced_and_dies(api: Api) -> None:
     second = refresh(api, first["refresh_token"]).json()
 
     assert second["refresh_token"] != first["refresh_token"]
-    assert Api(token=second["access_token"]).get("/v1/company/").status_code == 200
+    assert Api(second["access_token"]).get("/v1/company/").status_code == 200
     again = refresh(api, first["refresh_token"])
     assert again.status_code == 400
     assert again.json()["error"] == "invalid_grant"
@@ -99,7 +99,7 @@ def test_the_credentials_are_a_setting(api: Api, settings: Any) -> None:
     assert exchange_code(api).status_code == 401
     assert exchange_code(api, client_id="mine", client_secret="secret").status_code == 200
     assert api.get("/v1/company/").status_code == 401
-    assert Api(token="other").get("/v1/company/").status_code == 200
+    assert Api("other").get("/v1/company/").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def controls(**actions: Action) -> View:
             return _refusal("Not found.", 404)
         except rules.RefusedError as refused:
             return _refusal(str(refused), 409)
-        except (ValidationError, DatabaseError, LookupError, TypeError, ValueError, ArithmeticError) as wrong:
+        except (ValidationError, DatabaseError, LookupError, TypeError, ValueError, ArithmeticError, re.error) as wrong:
             return _refusal(f"{type(wrong).__name__}: {wrong}", 400)
         return JsonResponse(answer, safe=False)
 
