@@ -1,12 +1,13 @@
 """The example site's settings, all from the environment. With none set it runs on this machine, against the sandbox.
 
-`DEBUG` [on], `SECRET_KEY`, `ALLOWED_HOSTS`, `CSRF_TRUSTED_ORIGINS`, `DATABASE_URL`, `SANDBOX_DATABASE_URL`, `STATIC_ROOT`
-and `LOG_LEVEL` are Django's. `SITE_URL` [http://127.0.0.1:8000] is where this site is reached from outside, and
-`BEHIND_TLS_PROXY` says that a proxy in front of it sets X-Forwarded-Proto. With DEBUG off, SECRET_KEY and SITE_URL are required.
+`DEBUG` [on], `SECRET_KEY`, `ALLOWED_HOSTS`, `CSRF_TRUSTED_ORIGINS`, `DATABASE_URL`, `SANDBOX_DATABASE_URL`,
+`STATIC_ROOT` and `LOG_LEVEL` are Django's. `SITE_URL` [http://127.0.0.1:8000] is where this site is reached from
+outside, and `BEHIND_TLS_PROXY` says that a proxy in front of it sets X-Forwarded-Proto. With DEBUG off, SECRET_KEY and
+SITE_URL are required.
 
 Each key of `TRUSS_PORTAL` is read from the variable of its name with `TRUSS_` before it: `TRUSS_ENVIRONMENT`,
-`TRUSS_API_URL`, `TRUSS_ACCESS_TOKEN` and so on; lists with commas between their items. A real site sets at least those three, and
-`TRUSS_RETURN_URL_ALLOWLISTED=on` once Truss has confirmed that SITE_URL/truss/return/ is on its allowlist.
+`TRUSS_API_URL`, `TRUSS_ACCESS_TOKEN` and so on; lists with commas between their items. A real site sets at least those
+three, and `TRUSS_RETURN_URL_ALLOWLISTED=on` once Truss has confirmed that SITE_URL/truss/return/ is on its allowlist.
 """
 
 from pathlib import Path
@@ -138,9 +139,7 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR
 DATABASE_ROUTERS: list[str] = []
 if USES_SANDBOX:
     # The pretend Truss keeps its data apart from the site's, as the real one does.
-    DATABASES["truss_sandbox"] = env.db_url(
-        "SANDBOX_DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'sandbox.sqlite3'}"
-    )
+    DATABASES["truss_sandbox"] = env.db_url("SANDBOX_DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'sandbox.sqlite3'}")
     DATABASE_ROUTERS.append("truss_portal.sandbox.routers.SandboxRouter")
 for _database in DATABASES.values():
     if _database["ENGINE"] == "django.db.backends.sqlite3":

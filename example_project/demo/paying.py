@@ -10,16 +10,14 @@ from example_project.orders.invoicing import send_invoice
 from example_project.orders.models import Order
 from truss_portal.models import Transaction
 
-CENT = Decimal("0.01")
-
 
 def a_customer_pays(stage: Stage) -> None:
     narrator = stage.narrator
     narrator.step("A customer pays and comes back")
     order = _invoiced(stage, 0)
     narrator.tell(
-        f"{order.customer} opens order {order}, presses “Pay invoice”, gives {order.customer.email} at Truss, types the "
-        f"code from the email, pays ${order.total:,.2f} from the bank and presses “Done”."
+        f"{order.customer} opens order {order}, presses “Pay invoice”, gives {order.customer.email} at Truss, types "
+        f"the code from the email, pays ${order.total:,.2f} from the bank and presses “Done”."
     )
     payer = stage.payer_at(order)
     payer.sign_in()
@@ -38,7 +36,7 @@ def a_customer_pays_a_part(stage: Stage) -> None:
     narrator = stage.narrator
     narrator.step("A customer pays a part")
     order = _invoiced(stage, 3)
-    half = (order.total / 2).quantize(CENT, ROUND_HALF_UP)
+    half = _half(order.total)
     narrator.tell(f"{order.customer} pays ${half:,.2f} of ${order.total:,.2f} by card.")
     payer = stage.payer_at(order)
     payer.sign_in()
@@ -46,7 +44,9 @@ def a_customer_pays_a_part(stage: Stage) -> None:
     page = payer.follow("Done")
     narrator.tell(f"The site says: “{page.heading}”")
     left = f"${order.total - half:.2f} is left to pay"
-    narrator.proof("“success” in the address doesn't fool it: it names what is left.", left in page.heading, page.heading)
+    narrator.proof(
+        "“success” in the address doesn't fool it: it names what is left.", left in page.heading, page.heading
+    )
     narrator.proof("It offers to pay the rest.", "Pay the rest" in page.links, page.links)
     narrator.proof("The order isn't marked paid.", not is_paid(order))
     narrator.look(stage.page_of(order), stage.in_admin(order))
@@ -108,25 +108,26 @@ def many_pay_and_close_the_browser(stage: Stage) -> None:
     narrator = stage.narrator
     narrator.step("Many pay from the email and never come back")
     numbers = [sample.number for sample in stage.samples[: stage.wanted]]
-    paid, parts = numbers[::3], numbers[1::7]
-    open_uids = {it["uid"]: it for it in stage.sandbox.payment_intents() if it["status"] == "Pending"}
-    by_number = {it["addenda"].rpartition(" ")[2]: uid for uid, it in open_uids.items()}
-    whole = [by_number[number] for number in paid if number in by_number]
-    half = [by_number[number] for number in parts if number in by_number and number not in paid]
+    unpaid = stage.numbers_of("Pending")
+    whole = [unpaid[number]["uid"] for number in numbers[::3] if number in unpaid]
+    parts = [unpaid[number] for number in numbers[1::6] if number in unpaid]
     for nth, uid in enumerate(stage.progress(whole, "Paying")):
         payment = stage.sandbox.pay(uid, payment_method="credit_card" if nth % 4 == 0 else "ach")
         if nth % 2:
             stage.sandbox.settle(payment["uid"])
-    for uid in stage.progress(half, "Paying a part"):
-        amount = Decimal(open_uids[uid]["total"]) / 2
-        stage.sandbox.pay(uid, str(amount.quantize(CENT, ROUND_HALF_UP)))
-    narrator.tell(f"{len(whole)} customers pay in full and {len(half)} a part; the site hears nothing of it.")
+    for invoice in stage.progress(parts, "Paying a part"):
+        stage.sandbox.pay(invoice["uid"], str(_half(Decimal(invoice["total"]))))
+    narrator.tell(f"{len(whole)} customers pay in full and {len(parts)} a part; the site hears nothing of it.")
     status, line = run("truss_sync")
     narrator.tell(f"Then cron runs truss_sync. It prints: {line}")
     narrator.proof("truss_sync ends with status 0.", status == 0, status)
-    done = {it["addenda"].rpartition(" ")[2] for it in stage.sandbox.payment_intents() if it["status"] == "Paid"}
+    done = stage.numbers_of("Paid").keys()
     marked = set(Order.objects.exclude(paid_at=None).values_list("number", flat=True))
-    narrator.proof(f"The {len(done)} orders whose invoices are paid, and no others, are marked paid.", marked == done)
+    narrator.proof(
+        f"The {len(done)} orders whose invoices are paid, and no others, are marked paid.",
+        marked == done,
+        marked ^ done,
+    )
     narrator.look(
         ("paid orders", stage.url("admin:orders_order_changelist") + "?paid_at__isempty=0"),
         ("payments", stage.url("admin:truss_portal_transaction_changelist")),
@@ -152,6 +153,10 @@ def the_bank_takes_a_payment_back(stage: Stage) -> None:
     page = Payer(stage.sandbox, "").open(stage.page_of(order)[1])
     narrator.proof("The customer can pay again.", "Pay invoice" in page.links, page.text)
     narrator.look(stage.page_of(order), stage.in_admin(order))
+
+
+def _half(amount: Decimal) -> Decimal:
+    return (amount / 2).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 def _invoiced(stage: Stage, which: int) -> Order:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,9 @@ def place(samples: Iterable[SampleOrder]) -> int:
 def order_again(sample: SampleOrder) -> Order:
     """The same customer orders the same once more: a new order under the next number."""
     with transaction.atomic():
-        taken = Order.objects.filter(number__gte=f"HS-{FIRST_NEW_NUMBER}").count()
-        return _place(sample, number=f"HS-{FIRST_NEW_NUMBER + taken}", days_ago=0)
+        taken = set(Order.objects.values_list("number", flat=True))
+        number = next(name for name in map("HS-{}".format, count(FIRST_NEW_NUMBER)) if name not in taken)
+        return _place(sample, number=number, days_ago=0)
 
 
 def _place(sample: SampleOrder, *, number: str = "", days_ago: int | None = None) -> Order:

@@ -3,10 +3,11 @@
 from collections import Counter
 
 from example_project.demo import seed
+from example_project.demo.payer import Payer
 from example_project.demo.stage import Stage, invoice_of
 from example_project.orders.invoicing import send_invoice
 from example_project.orders.models import Customer, Order
-from truss_portal import actions
+from truss_portal import actions, memo
 from truss_portal.exceptions import ActionRefusedError, NotPayableError
 from truss_portal.models import PaymentIntent
 
@@ -21,7 +22,9 @@ def orders_come_in(stage: Stage) -> None:
         f"by {Customer.objects.count()} customers."
     )
     there = Order.objects.filter(number__in=[sample.number for sample in wanted])
-    narrator.proof(f"Each of the {len(wanted)} orders is in the shop once.", there.count() == len(wanted), there.count())
+    narrator.proof(
+        f"Each of the {len(wanted)} orders is in the shop once.", there.count() == len(wanted), there.count()
+    )
     narrator.look(("the shop", stage.url("home")), ("its orders", stage.url("admin:orders_order_changelist")))
 
 
@@ -43,10 +46,10 @@ def invoices_go_out(stage: Stage) -> None:
         f"Each order becomes an invoice, with the order's number as its reference: {len(held) - before} are sent to "
         "Truss now. Who runs this a second time sends nothing twice."
     )
-    at_truss = PaymentIntent.objects.filter(reference__in=sent, delivery=PaymentIntent.Delivery.SENT).at_truss()
-    narrator.proof(f"All {len(sent)} invoices have arrived and have Truss's UID.", at_truss.count() == len(sent))
-    times = Counter(intent["addenda"].rpartition(" ")[2] for intent in held)
-    wrong = {number: times[number] for number in sent if times[number] != 1}
+    arrived = PaymentIntent.objects.filter(reference__in=sent, delivery=PaymentIntent.Delivery.SENT).at_truss()
+    narrator.proof(f"All {len(sent)} invoices have arrived and have Truss's UID.", arrived.count() == len(sent))
+    times = Counter(mark for intent in held for mark in memo.marks(intent["memo"]))
+    wrong = {str(invoice): times[invoice.memo_reference] for invoice in arrived if times[invoice.memo_reference] != 1}
     narrator.proof("Truss holds each of them exactly once.", not wrong, wrong)
     if refused:
         number, why = next(iter(refused.items()))
@@ -82,7 +85,6 @@ def an_invoice_is_canceled(stage: Stage) -> None:
     narrator = stage.narrator
     narrator.step("An invoice is canceled")
     order = seed.order_again(stage.samples[10])
-    payer_was_there = stage.url("home")
     invoice = send_invoice(order)
     link = invoice.checkout_url()
     actions.cancel(invoice)
@@ -93,7 +95,11 @@ def an_invoice_is_canceled(stage: Stage) -> None:
     except NotPayableError as error:
         found = error.reason
     narrator.proof("Nobody is given a link to it any more, and the reason is said.", found == "canceled", found)
-    del payer_was_there, link
+    payer = Payer(stage.sandbox, order.customer.email)
+    payer.open(link)
+    page = payer.sign_in()
+    narrator.tell(f"Who kept the old link finds at Truss: “{page.heading}”")
+    narrator.proof("It can't be paid there any more either.", "amount" not in page.text.lower(), page.text)
     narrator.look(stage.page_of(order), stage.in_admin(order))
 
 

@@ -14,6 +14,7 @@ from example_project.demo.narrator import Narrator
 from example_project.demo.payer import Payer
 from example_project.demo.seed import SampleOrder
 from example_project.orders.models import Order
+from truss_portal import memo
 from truss_portal.models import PaymentIntent
 from truss_portal.testing.sandbox import Sandbox
 
@@ -43,8 +44,19 @@ class Stage:
         return "in the admin", self.url("admin:truss_portal_paymentintent_change", invoice_of(order).pk)
 
     def at_truss(self, order: Order) -> list[dict[str, Any]]:
-        """Every invoice that Truss holds for that order: one, if all is well."""
-        return [intent for intent in self.sandbox.payment_intents() if intent["addenda"].endswith(f" {order.number}")]
+        """Every invoice that Truss holds for that order, by our mark in the memo: one, if all is well."""
+        mark = invoice_of(order).memo_reference
+        return [intent for intent in self.sandbox.payment_intents() if mark in memo.marks(intent["memo"])]
+
+    def numbers_of(self, status: str) -> dict[str, dict[str, Any]]:
+        """The orders whose invoices have that status at Truss: order number → invoice as Truss holds it."""
+        held = {intent["uid"]: intent for intent in self.sandbox.payment_intents() if intent["status"] == status}
+        references = PaymentIntent.objects.filter(reference__in=Order.objects.values("number")).at_truss()
+        return {
+            str(number): held[str(uid)]
+            for number, uid in references.values_list("reference", "uid")
+            if str(uid) in held
+        }
 
     def payer_at(self, order: Order, email: str = "") -> Payer:
         """A payer who has opened the order's page and pressed “Pay invoice”."""

@@ -98,7 +98,7 @@ class OrderLine(models.Model):
         ordering = ["pk"]
 
     def __str__(self) -> str:
-        return f"{self.quantity} × {self.item}"
+        return f"{self.quantity} of {self.item}"
 
     @property
     def amount(self) -> Decimal:

@@ -28,6 +28,7 @@ from truss_portal.exceptions import TrussError, TrussPortalError
 from truss_portal.testing.sandbox import Sandbox, SandboxError
 
 USER = "demo"
+INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -46,13 +47,18 @@ class Command(BaseCommand):
         for alias in settings.DATABASES:
             call_command("migrate", database=alias, interactive=False, verbosity=0)
         password = _demo_user()
-        with SiteServer(port) as server:
-            _point_to(server.url)
-            if server.why_not_wanted:
-                self.stdout.write(f"Port {port} can't be had ({server.why_not_wanted}); using {server.url} instead.")
-            proved = self._tell(server.url, orders)
-            if not no_serve:
-                self._serve(server.url, password)
+        try:
+            with SiteServer(port) as server:
+                _point_to(server.url)
+                if server.why_not_wanted:
+                    self.stdout.write(
+                        f"Port {port} can't be had ({server.why_not_wanted}): using {server.url} instead."
+                    )
+                proved = self._tell(server.url, orders)
+                if not no_serve:
+                    self._serve(server.url, password)
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
         if not proved:
             raise SystemExit(1)
 
@@ -71,7 +77,9 @@ class Command(BaseCommand):
             wanted=len(samples) if orders is None else max(orders, 0),
             progress=self._progress,
         )
-        self.stdout.write(f"The site and a pretend Truss are at {site}. No money moves, and nothing leaves this machine.")
+        self.stdout.write(
+            f"The site and a pretend Truss are at {site}. No money moves, and nothing leaves this machine."
+        )
         try:
             with _quiet():
                 story.tell(stage)
