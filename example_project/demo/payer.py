@@ -21,7 +21,7 @@ class Page(HTMLParser):
 
     def __init__(self, response: requests.Response) -> None:
         super().__init__()
-        self.url, self.status = response.url, response.status_code
+        self.url, self.status, self.source = response.url, response.status_code, response.text
         self.links: dict[str, str] = {}
         """Text → address."""
         self.hidden: dict[str, str] = {}
@@ -30,7 +30,7 @@ class Page(HTMLParser):
         self._headings: list[str] = []
         self._open: list[str] = []
         self._href = ""
-        self.feed(response.text)
+        self.feed(self.source)
 
     @property
     def text(self) -> str:
@@ -83,25 +83,26 @@ class Payer:
 
     def sign_in(self) -> Page:
         """On the portal's first page: give the email, read the code in the mailbox, give the code."""
-        self._send("email", {"email": self.email})
-        return self._send("code", {"code": self._code()})
+        self.fill_in("email", {"email": self.email})
+        return self.fill_in("code", {"code": self._code()})
 
     def pay(self, amount: str, payment_method: str = "ach") -> Page:
         """On an invoice's page. `amount` is in US dollars; leads to the receipt."""
-        page = self._send("pay", {"amount": amount, "payment_method": payment_method})
+        page = self.fill_in("pay", {"amount": amount, "payment_method": payment_method})
         if page.heading != "Payment sent":
             raise UnexpectedPageError(f"The payment did not go through: {page.text[:300]}")
         return page
+
+    def fill_in(self, step: str, fields: Mapping[str, str]) -> Page:
+        """Send the form of the page whose button is called `step`."""
+        filled_in = {**self.page.hidden, **fields, "step": step}
+        return self._show(self._browser.post(self.page.url, data=filled_in, timeout=_TIMEOUT))
 
     def _code(self) -> str:
         for mail in self._sandbox.mailbox():
             if mail["to"] == self.email and mail["code"]:
                 return str(mail["code"])
         raise UnexpectedPageError(f"No code has come to {self.email}.")
-
-    def _send(self, step: str, fields: Mapping[str, str]) -> Page:
-        filled_in = {**self.page.hidden, **fields, "step": step}
-        return self._show(self._browser.post(self.page.url, data=filled_in, timeout=_TIMEOUT))
 
     def _show(self, response: requests.Response) -> Page:
         self.page = Page(response)
