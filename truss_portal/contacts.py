@@ -1,15 +1,32 @@
 """Payers as callers name them → the one row that stands for each."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import date
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from truss_portal.client import FieldError, InvalidRequestError
+from truss_portal.client import UNSET, FieldError, InvalidRequestError, UpdateContactRequest
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Contact
+
+NULLABLE: Final = frozenset({"secondary_email", "phone"})
+
+
+def broken_rules(contact: Contact, changes: Mapping[str, Any], today: date) -> list[FieldError]:
+    """What Truss would refuse of these changes. An empty secondary email or phone is none."""
+    if not changes:
+        return []
+    # Truss compares the two emails: where only one is given, it is checked against the one that stays.
+    whole: dict[str, Any] = {"email": contact.email or UNSET, "secondary_email": contact.secondary_email} | dict(
+        changes
+    )
+    whole |= {name: whole[name] or None for name in NULLABLE & whole.keys()}
+    alike = whole["email"] and whole["secondary_email"] and whole["email"].lower() == whole["secondary_email"].lower()
+    told = changes.keys() | ({"secondary_email"} if alike else set())
+    return [error for error in UpdateContactRequest(**whole).errors(today) if error.field in told]
 
 
 def row_for(company: Company, given: Contact | Mapping[str, Any]) -> Contact:

@@ -1,0 +1,331 @@
+"""Invoices: the list, and the page of one."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from truss_portal import actions, checkout, memo
+from truss_portal.client import InvalidRequestError
+from truss_portal.database import write_transaction
+from truss_portal.exceptions import ActionRefusedError, NotConnectedError
+from truss_portal.models import Company, Operation, PaymentIntent
+
+from . import timeline
+from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter
+from .payment_intent_form import PayerField, PayerSelect, PaymentIntentForm, only_company
+from .payment_intent_pages import PaymentIntentPages
+from .payment_intent_verbs import CANCEL, REFRESH, SEND, VERBS, Verb
+from .rows import page_link, person
+from .wording import NO_LINK, NOTHING, day, is_overdue, method, money, payer, why
+
+Delivery = PaymentIntent.Delivery
+Selected = QuerySet[PaymentIntent]
+
+
+@admin.register(PaymentIntent)
+class PaymentIntentAdmin(PaymentIntentPages):
+    """Written and rewritten while it is ours; once Truss has it, only looked at."""
+
+    form = PaymentIntentForm
+    list_display = ("number", "payer", "amount", "paid", "left", "due", "standing", "sending", "link")
+    list_display_links = ("number",)
+    list_filter = (StatusFilter, DueFilter, AttentionFilter, "delivery", "discovered")
+    list_select_related = ("company", "contact")
+    date_hierarchy = "due_date"
+    search_fields = ("reference", "addenda", "contact__name", "contact__email", "contact__secondary_email")
+    search_help_text = gettext_lazy("Number, description, payer, email, Truss UID, or the mark in Truss's memo")
+    uid_fields = ("uid", "transactions__uid")
+    actions = ("send_selected", "copy_links", "refresh_selected", "cancel_selected")
+    empty_text = gettext_lazy(
+        "No invoices yet. Write the first one with “Add invoice”, or bring in those that are at Truss already: run "
+        "manage.py truss_sync."
+    )
+
+    class Media:
+        js = ["truss_portal/copy.js"]
+
+    # --- the list
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Who may not copy links doesn't see them; a company is named where there are several."""
+        columns = [name for name in self.list_display if name != "link" or self.has_link_permission(request)]
+        return columns if only_one_company() else [*columns, "company"]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [*self.list_filter] if only_one_company() else [*self.list_filter, "company"]
+
+    def get_search_results(self, request: HttpRequest, queryset: Selected, search_term: str) -> tuple[Selected, bool]:
+        marks = memo.marks(search_term)
+        if marks:
+            return queryset.filter(memo_reference__in=marks), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description=gettext_lazy("number"), ordering="reference")
+    def number(self, intent: PaymentIntent) -> SafeString | str:
+        if not intent.reference or intent.reference == intent.addenda:
+            return Truncator(str(intent)).chars(60)
+        below = Truncator(intent.addenda).chars(60)
+        return format_html('{}<span class="truss-quiet truss-below">{}</span>', intent.reference, below)
+
+    @admin.display(description=gettext_lazy("payer"), ordering="contact__name")
+    def payer(self, intent: PaymentIntent) -> SafeString | str:
+        contact = intent.contact
+        if contact is None:
+            return NOTHING
+        return format_html('{}<span class="truss-quiet truss-below">{}</span>', contact.name, contact.email)
+
+    @admin.display(description=gettext_lazy("amount"), ordering="total")
+    def amount(self, intent: PaymentIntent) -> str:
+        return money(intent.total)
+
+    @admin.display(description=gettext_lazy("paid"), ordering="balance_paid")
+    def paid(self, intent: PaymentIntent) -> str:
+        return money(intent.balance_paid) if intent.balance_paid else NOTHING
+
+    @admin.display(description=gettext_lazy("left"), ordering=F("total") - F("balance_paid"))
+    def left(self, intent: PaymentIntent) -> str:
+        return money(intent.balance_due) if intent.balance_due else NOTHING
+
+    @admin.display(description=gettext_lazy("due"), ordering="due_date")
+    def due(self, intent: PaymentIntent) -> SafeString | str:
+        if not is_overdue(intent):
+            return day(intent.due_date)
+        return format_html('{} <strong class="truss-badge truss-bad">{}</strong>', day(intent.due_date), _("Overdue"))
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def standing(self, intent: PaymentIntent) -> SafeString | str:
+        label = intent.status_label or NOTHING
+        if intent.missing_since:
+            return format_html('{} <strong class="truss-badge truss-bad">{}</strong>', label, _("Not found at Truss"))
+        if intent.attention:
+            return format_html('{} <strong class="truss-badge truss-bad">{}</strong>', label, _("Needs a person"))
+        return label
+
+    @admin.display(description=gettext_lazy("sending"), ordering="delivery")
+    def sending(self, intent: PaymentIntent) -> SafeString | str:
+        label = intent.get_delivery_display()
+        if intent.delivery in {Delivery.FAILED, Delivery.UNCONFIRMED}:
+            return format_html('<strong class="truss-badge truss-bad">{}</strong>', label)
+        return label
+
+    @admin.display(description=gettext_lazy("checkout link"))
+    def link(self, intent: PaymentIntent) -> SafeString | str:
+        refusal = checkout.why_not_payable(intent)
+        if refusal is not None:
+            return format_html('<span class="truss-quiet" title="{}">{}</span>', refusal, NO_LINK[refusal.reason])
+        return self.link_button(intent)
+
+    def link_button(self, intent: PaymentIntent) -> SafeString:
+        return self.copy_button(intent.checkout_url(), intent, str(intent.pk))
+
+    # --- the list's actions
+
+    # Refreshing asks Truss: never inside the request's transaction.
+    @method_decorator(transaction.non_atomic_requests)
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if request.POST.get("action") == "delete_selected":
+            with write_transaction():
+                return super().changelist_view(request, extra_context)
+        return super().changelist_view(request, extra_context)
+
+    @admin.action(permissions=["send"], description=SEND.title)
+    def send_selected(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
+        return self._confirm_selected(request, SEND, queryset)
+
+    @admin.action(permissions=["cancel"], description=CANCEL.title)
+    def cancel_selected(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
+        return self._confirm_selected(request, CANCEL, queryset)
+
+    def _confirm_selected(self, request: HttpRequest, verb: Verb, queryset: Selected) -> HttpResponse | None:
+        if self.too_many(request, queryset):
+            return None
+        return self.confirm(request, verb, self.chosen(queryset), request.get_full_path())
+
+    @admin.action(permissions=["refresh"], description=REFRESH.title)
+    def refresh_selected(self, request: HttpRequest, queryset: Selected) -> None:
+        if not self.too_many(request, queryset):
+            self.perform(request, REFRESH, self.chosen(queryset))
+
+    @admin.action(permissions=["link"], description=gettext_lazy("Copy checkout links"))
+    def copy_links(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
+        if self.too_many(request, queryset):
+            return None
+        return self.links_page(request, self.chosen(queryset), request.get_full_path())
+
+    # --- who may do what
+
+    def has_change_permission(self, request: HttpRequest, obj: PaymentIntent | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.is_editable)
+
+    def has_delete_permission(self, request: HttpRequest, obj: PaymentIntent | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or obj.delivery == Delivery.UNSENT)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
+        """Of a selection all must be unsent, or none is deleted. Locked: somebody may be sending one at this moment."""
+        rows = PaymentIntent.objects.select_for_update().filter(pk__in=[intent.pk for intent in objs])
+        sent = [intent for intent in rows.order_by("pk") if intent.delivery != Delivery.UNSENT]
+        deletable, count, perms_needed, protected = super().get_deleted_objects(objs, request)
+        text = _("%(invoice)s (not a draft: %(delivery)s)")
+        told = [text % {"invoice": intent, "delivery": intent.get_delivery_display().lower()} for intent in sent]
+        return deletable, count, perms_needed, [*protected, *told]
+
+    # --- the page of one
+
+    def get_fieldsets(self, request: HttpRequest, obj: PaymentIntent | None = None) -> Any:
+        company = [] if only_one_company() else ["company"]
+        if obj is None or self.has_change_permission(request, obj):
+            return [
+                (None, {"fields": [*company, "contact", "total", "addenda", "reference", "due_date"]}),
+                (gettext_lazy("What is said with it"), {"fields": ["note", "memo", "send_email", "send_sms"]}),
+            ]
+        facts = [*company, "payer_link", "amount", "paid", "left", "addenda", "reference", "due", "standing"]
+        said = ["note_shown", "memo_shown", *([] if obj.discovered else ["send_email", "send_sms"])]
+        times = ["created_at", "pending_at", "paid_at", "canceled_at"]
+        at_truss = ["sending", "as_of", *[name for name in times if getattr(obj, name)], "uid", "mark", "discovered"]
+        return [
+            (None, {"fields": [*facts, "checkout_link"]}),
+            (gettext_lazy("What is said with it"), {"fields": said}),
+            (gettext_lazy("At Truss"), {"fields": at_truss}),
+            *([(gettext_lazy("Further fields from Truss"), {"fields": ["extra"]})] if obj.extra else []),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PaymentIntent | None = None) -> list[str]:
+        if obj is None:
+            return []
+        if self.has_change_permission(request, obj):
+            return ["company"]
+        return [name for _title, options in self.get_fieldsets(request, obj) for name in options["fields"]]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "contact":
+            kwargs |= {"form_class": PayerField, "widget": PayerSelect(db_field, self.admin_site)}
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @admin.display(description=gettext_lazy("payer"))
+    def payer_link(self, intent: PaymentIntent) -> SafeString | str:
+        return page_link(intent.contact, payer(intent.contact))
+
+    @admin.display(description=gettext_lazy("note to the payer"))
+    def note_shown(self, intent: PaymentIntent) -> str:
+        return intent.note or NOTHING
+
+    @admin.display(description=gettext_lazy("private memo"))
+    def memo_shown(self, intent: PaymentIntent) -> str:
+        return intent.memo or NOTHING
+
+    @admin.display(description=gettext_lazy("our mark in Truss's memo"))
+    def mark(self, intent: PaymentIntent) -> str:
+        return NOTHING if intent.discovered else memo.join("", intent.memo_reference)
+
+    @admin.display(description=gettext_lazy("as of"))
+    def as_of(self, intent: PaymentIntent) -> Any:
+        return intent.known_as_of
+
+    @admin.display(description=gettext_lazy("checkout link"))
+    def checkout_link(self, intent: PaymentIntent) -> SafeString | str:
+        """The button is added by the template, for who may copy it."""
+        refusal = checkout.why_not_payable(intent)
+        return str(refusal) if refusal else format_html('<span class="truss-url">{}</span>', intent.checkout_url())
+
+    # --- adding and changing
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            only_company()
+        except NotConnectedError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:truss_portal_paymentintent_changelist"))
+        return super().add_view(request, form_url, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        intent = self.get_object(request, object_id) if object_id else None
+        context = (extra_context or {}) | (self._told(request, intent) if intent else {})
+        try:
+            return super().changeform_view(request, object_id, form_url, context)
+        except (ActionRefusedError, InvalidRequestError) as error:
+            self.message_user(request, why(error), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def save_model(self, request: HttpRequest, obj: PaymentIntent, form: Any, change: bool) -> None:
+        actions.save_draft(obj, actor=person(request))
+
+    # --- what stands around the facts
+
+    def _told(self, request: HttpRequest, intent: PaymentIntent) -> dict[str, Any]:
+        operations = list(intent.operations.select_related("requested_by")[: timeline.SHOWN])
+        may = request.user.has_perm
+        told: dict[str, Any] = {
+            "tools": [
+                {
+                    "url": f"{reverse(f'admin:truss_portal_paymentintent_{verb.name}')}?ids={intent.pk}",
+                    "verb": verb,
+                    "ids": intent.pk,
+                    "next": request.path,
+                }
+                for verb in VERBS
+                if self._may(request, verb.name) and verb.why_not(intent) is None
+            ],
+            "notices": _notices(intent, operations),
+        }
+        if self.has_link_permission(request) and intent.is_payable:
+            told["copy_button"] = self.link_button(intent)
+        if may("truss_portal.view_transaction"):
+            told["payments"] = [
+                {"row": payment, "amount": money(payment.signed_amount), "method": method(payment.payment_method)}
+                for payment in intent.transactions.all()
+            ]
+        if may("truss_portal.view_operation"):
+            told["operations"] = operations
+        if may("truss_portal.view_timelineentry"):
+            told["timeline"] = timeline.latest(intent)
+        return told
+
+
+def only_one_company() -> bool:
+    return Company.objects.count() <= 1
+
+
+def _notices(intent: PaymentIntent, operations: list[Operation]) -> list[tuple[str, str]]:
+    """What a person should know before all else: a heading, and the text."""
+    notices = []
+    if intent.attention:
+        notices.append((_("Needs a person"), intent.attention))
+    if intent.missing_since:
+        text = _("Truss no longer has this invoice, since %(day)s. What stands here is what was known before.")
+        notices.append((_("No longer found at Truss"), text % {"day": day(intent.missing_since)}))
+    match intent.delivery:
+        case Delivery.FAILED:
+            text = _("%(error)s Correct the invoice and send it again.") % {"error": intent.delivery_error}
+            notices.append((_("Truss refused it"), text))
+        case Delivery.UNCONFIRMED:
+            text = _("Whether Truss has it shows in the next complete sync (truss_sync). It will not be sent twice.")
+            notices.append((_("Truss's answer was lost"), f"{intent.delivery_error} {text}"))
+    for operation in operations:
+        waits = operation.state in {Operation.State.QUEUED, Operation.State.SENDING}
+        if waits:
+            head = _("%(what)s: waiting") % {"what": operation.get_kind_display()}
+            text = _("truss_push asks Truss by itself.")
+            notices.append((head, f"{operation.error} {text}".strip()))
+    refused = operations[0] if operations else None
+    if refused and refused.state == Operation.State.REFUSED and refused.kind != Operation.Kind.CREATE:
+        head = _("%(what)s: refused") % {"what": refused.get_kind_display()}
+        notices.append((head, refused.error))
+    return notices

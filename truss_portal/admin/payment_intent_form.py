@@ -1,0 +1,96 @@
+"""Writing an invoice while it is still ours."""
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.utils.translation import gettext_lazy as _
+
+from truss_portal import actions, memo
+from truss_portal.client import InvalidRequestError
+from truss_portal.client.request_bodies import ADDENDA_MAX, NOTE_MAX
+from truss_portal.connection import default_company
+from truss_portal.models import Company, Contact, PaymentIntent
+
+from .wording import broken_rule, payer
+
+if TYPE_CHECKING:
+    _PayerField = forms.ModelChoiceField[Contact]
+    _Form = forms.ModelForm[PaymentIntent]
+else:
+    _PayerField = forms.ModelChoiceField
+    _Form = forms.ModelForm
+
+
+def only_company() -> Company | None:
+    """The one company of this site; None when people must choose. Raises NotConnectedError when there is none."""
+    companies = list(Company.objects.all()[:2])
+    if len(companies) > 1:
+        return None
+    return companies[0] if companies else default_company()
+
+
+class PayerSelect(AutocompleteSelect):
+    """Searches payers at the address that answers with their emails too."""
+
+    url_name = "%s:truss_portal_contact_choices"
+
+
+class PayerField(_PayerField):
+    def label_from_instance(self, obj: Contact) -> str:
+        return payer(obj)
+
+
+class PaymentIntentForm(_Form):
+    """Says at each field which of Truss's rules it breaks, before anything is saved."""
+
+    class Meta:
+        model = PaymentIntent
+        fields = (*actions.WRITTEN_BY_PEOPLE, "company")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, limit in (("addenda", ADDENDA_MAX), ("note", NOTE_MAX), ("memo", memo.MAX_LENGTH)):
+            if name in self.fields:
+                self.fields[name].widget.attrs["maxlength"] = limit
+        if "contact" in self.fields:
+            self.fields["contact"].required = True
+
+    def clean(self) -> dict[str, Any] | None:
+        super().clean()
+        given = self.cleaned_data
+        filled = copy.copy(self.instance)
+        for name, value in given.items():
+            setattr(filled, name, value)
+        if not filled.company_id:
+            company = only_company()
+            if company is None:
+                return given
+            filled.company = self.instance.company = company
+        self._check_payer(filled)
+        self._check_number(filled)
+        self._check_rules(filled)
+        return given
+
+    def _check_payer(self, filled: PaymentIntent) -> None:
+        if filled.contact and filled.contact.company_id != filled.company_id:
+            self.add_error("contact", _("This payer belongs to another company."))
+
+    def _check_number(self, filled: PaymentIntent) -> None:
+        """Django checks a constraint only where all its columns are on the form, and the company may not be."""
+        same = PaymentIntent.objects.filter(company_id=filled.company_id, reference=filled.reference or None)
+        if filled.reference and same.exclude(pk=filled.pk).exists():
+            self.add_error("reference", _("Another invoice has this number already."))
+
+    def _check_rules(self, filled: PaymentIntent) -> None:
+        # A field that couldn't be read has its own message already, and stands here as it was before.
+        unread = set(self.fields) - self.cleaned_data.keys()
+        try:
+            if filled.total is not None:
+                actions.validate(filled)
+        except InvalidRequestError as error:
+            for rule in error.errors:
+                name, sentence = broken_rule(rule)
+                if name not in unread:
+                    self.add_error(name if name in self.fields else None, sentence)

@@ -1,0 +1,92 @@
+"""Payments on invoices, and what took them back."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from truss_portal.models import Transaction
+from truss_portal.models.transaction import EXTERNAL, OUTBOUND
+
+from .rows import ReadOnlyAdmin, page_link
+from .wording import method, money, payer
+
+AT_TRUSS: Final = (
+    "status", "type", "preprocessed_at", "processed_at", "posted_at", "settled_at", "returned_at", "uid", "fetched_at",
+    "missing_since", "extra",
+)  # fmt: skip
+
+
+class StageFilter(admin.SimpleListFilter):
+    """By the published times, as `Transaction.stage` tells it."""
+
+    title = gettext_lazy("stage")
+    parameter_name = "stage"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [
+            ("moving", gettext_lazy("On its way")),
+            ("settled", gettext_lazy("Settled")),
+            ("returned", gettext_lazy("Returned or paid back")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transaction]) -> QuerySet[Transaction]:
+        inbound = queryset.filter(returned_at=None).exclude(direction=OUTBOUND)
+        match self.value():
+            case "moving":
+                return inbound.filter(settled_at=None).exclude(type=EXTERNAL)
+            case "settled":
+                return inbound.filter(settled_at__isnull=False)
+            case "returned":
+                return queryset.exclude(pk__in=inbound.values("pk"))
+        return queryset
+
+
+@admin.register(Transaction)
+class TransactionAdmin(ReadOnlyAdmin[Transaction]):
+    list_display = ("date", "invoice", "payer", "shown_amount", "method", "shown_stage")
+    list_filter = (StageFilter, "date", "payment_method")
+    list_select_related = ("payment_intent__contact",)
+    search_fields = (
+        "payment_intent__reference",
+        "payment_intent__addenda",
+        "payment_intent__contact__name",
+        "payment_intent__contact__email",
+    )
+    search_help_text = gettext_lazy("Invoice, payer, email, or Truss UID")
+    uid_fields = ("uid", "payment_intent__uid")
+    empty_text = gettext_lazy(
+        "No payments yet. They come from Truss when a payer has paid: manage.py truss_sync brings them."
+    )
+    fieldsets = (
+        (None, {"fields": ["invoice", "payer", "shown_amount", "method", "shown_stage", "addenda", "date"]}),
+        (gettext_lazy("At Truss"), {"fields": AT_TRUSS}),
+    )
+
+    @admin.display(description=gettext_lazy("invoice"), ordering="payment_intent__reference")
+    def invoice(self, payment: Transaction) -> SafeString | str:
+        return page_link(payment.payment_intent)
+
+    @admin.display(description=gettext_lazy("payer"), ordering="payment_intent__contact__name")
+    def payer(self, payment: Transaction) -> str:
+        return payer(payment.payment_intent.contact)
+
+    @admin.display(description=gettext_lazy("amount"), ordering="amount")
+    def shown_amount(self, payment: Transaction) -> str:
+        return money(payment.signed_amount)
+
+    @admin.display(description=gettext_lazy("method"), ordering="payment_method")
+    def method(self, payment: Transaction) -> str:
+        return method(payment.payment_method)
+
+    @admin.display(description=gettext_lazy("stage"))
+    def shown_stage(self, payment: Transaction) -> SafeString | str:
+        if payment.missing_since:
+            return format_html('<strong class="truss-badge truss-bad">{}</strong>', _("Not found at Truss"))
+        return payment.stage
