@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from tests.sandbox.conftest import INTENTS, Api
 
+NOBODYS_UID = "8f0c2d54-6b1e-4c0a-9a57-2f6f1d0b7c31"
+
 
 def test_the_company_says_its_checkout_link(api: Api) -> None:
     assert api.get("/v1/company/").json() == {"checkout_link_id": "sandbox", "name": "Sandbox Company"}
@@ -153,7 +155,10 @@ def test_page_sizes(api: Api) -> None:
     assert sizes("", "?limit=100") == [3, 3]
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=", "offset=1.5", "limit=1&limit=2", "limit=%00", "offset=\u0663"])
+@pytest.mark.parametrize(
+    "query",
+    ["limit=x", "limit=", "offset=1.5", "limit=1&limit=2", "limit=%00", "status=Paid", "limit=5&%ff=", "offset=\u0663"],
+)
 def test_a_limit_that_is_no_integer_is_refused(api: Api, query: str) -> None:
     assert api.get(f"{INTENTS}?{query}").status_code == 400
 
@@ -236,10 +241,10 @@ def test_a_secondary_email_must_differ(api: Api) -> None:
         ("GET", "/v1/company/"),
         ("GET", INTENTS),
         ("POST", INTENTS),
-        ("GET", f"{INTENTS}{uuid.uuid4()}/"),
-        ("PATCH", f"{INTENTS}{uuid.uuid4()}/"),
-        ("POST", f"{INTENTS}{uuid.uuid4()}/cancel/"),
-        ("PATCH", f"/v1/contacts/{uuid.uuid4()}/"),
+        ("GET", f"{INTENTS}{NOBODYS_UID}/"),
+        ("PATCH", f"{INTENTS}{NOBODYS_UID}/"),
+        ("POST", f"{INTENTS}{NOBODYS_UID}/cancel/"),
+        ("PATCH", f"/v1/contacts/{NOBODYS_UID}/"),
     ],
 )
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", "Bearer ", "Basic sandbox-token", "sandbox-token"])

@@ -237,6 +237,4 @@ def test_it_answers_only_to_programs_on_this_machine(api: Api) -> None:
 def test_wrong_methods_and_addresses(api: Api) -> None:
     assert api.control("GET", "reset").status_code == 405
     assert api.control("POST", f"transactions/{uuid.uuid4()}/settle").status_code == 404
-    assert json.loads(api.control("POST", f"payment-intents/{uuid.uuid4()}/pay", {}).content) == {
-        "detail": "Not found."
-    }
+    assert api.control("POST", f"payment-intents/{uuid.uuid4()}/pay", {}).json() == {"detail": "Not found."}

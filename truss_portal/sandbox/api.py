@@ -88,6 +88,14 @@ class JSONView(views.APIView):
     content_negotiation_class = AlwaysJSON
     http_method_names = ["get", "head", "post", "patch"]
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
+    query_parameters: ClassVar[Sequence[str]] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        # A filter that nobody has published would be ignored, and its sender none the wiser.
+        if set(request.query_params) - set(self.query_parameters):
+            known = ", ".join(self.query_parameters) or "none"
+            raise exceptions.ParseError(f"Unknown query parameter. Known: {known}.")
 
     def get_exception_handler(self) -> Any:
         return _answer_refusal
@@ -118,6 +126,7 @@ class CompanyView(JSONView):
 
 class PaymentIntentListView(JSONView):
     scopes = {"GET": (READ,), "POST": (WRITE,)}
+    query_parameters = ("limit", "offset")
 
     def get(self, request: Request) -> Response:
         company = company_of(request)

@@ -140,15 +140,15 @@ class UpdateContactRequest(StrictSerializer):
 
 
 class AuthorizationCodeGrant(StrictSerializer):
-    grant_type = TextField()
-    client_id = TextField()
-    client_secret = TextField()
-    code = TextField()
-    redirect_uri = TextField()
+    grant_type = TextField(allow_blank=True)
+    client_id = TextField(allow_blank=True)
+    client_secret = TextField(allow_blank=True)
+    code = TextField(allow_blank=True)
+    redirect_uri = TextField(allow_blank=True)
 
 
 class RefreshTokenGrant(StrictSerializer):
-    grant_type = TextField()
-    client_id = TextField()
-    client_secret = TextField()
-    refresh_token = TextField()
+    grant_type = TextField(allow_blank=True)
+    client_id = TextField(allow_blank=True)
+    client_secret = TextField(allow_blank=True)
+    refresh_token = TextField(allow_blank=True)
