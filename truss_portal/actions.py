@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _lazy
 
 from truss_portal import contacts, outbox, timeline
 from truss_portal import memo as memo_marks
-from truss_portal.client import UNSET, FieldError, InvalidRequestError, Unset, UpdateContactRequest
+from truss_portal.client import UNSET, FieldError, InvalidRequestError, Unset
 from truss_portal.conf import conf
 from truss_portal.connection import default_company
 from truss_portal.database import alias, write_transaction
@@ -251,10 +251,7 @@ def update_contact(
     body: dict[str, Any] = {
         key: value for key, value in given.items() if not (key in left_out or isinstance(value, Unset))
     }
-    # Truss compares the two emails: where only one is given, it is checked against the one that stays.
-    known: dict[str, Any] = {"email": contact.email or UNSET, "secondary_email": contact.secondary_email or None}
-    whole = UpdateContactRequest(**known | body)
-    errors = [error for error in whole.errors(outbox.today()) if error.field in body]
+    errors = contacts.broken_rules(contact, body, outbox.today())
     if errors:
         raise InvalidRequestError(errors)
     if contact.uid is None:
