@@ -46,7 +46,7 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="invoice")
     def invoice_state(self, order: Order) -> str:
-        delivery, status = getattr(order, "invoice_delivery", None), getattr(order, "invoice_status", None)
+        delivery, status = getattr(order, "invoice_delivery", None), getattr(order, "invoice_status", "")
         if delivery is None:
             return "not written"
         if delivery != Delivery.SENT:

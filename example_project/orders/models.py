@@ -24,8 +24,6 @@ class Customer(models.Model):
     secondary_email = models.EmailField(blank=True, help_text="May see and pay the invoices as well.")
     phone = models.CharField(max_length=11, blank=True, help_text="Digits only, in the US or Canada.")
 
-    orders: "models.Manager[Order]"
-
     class Meta:
         ordering = ["name", "email"]
 
@@ -59,8 +57,6 @@ class Order(models.Model):
         help_text="Days from the invoice to its due date: a week at least.",
     )
     paid_at = models.DateTimeField("paid", null=True, blank=True, editable=False)
-
-    lines: "models.Manager[OrderLine]"
 
     objects = OrderQuerySet.as_manager()
 

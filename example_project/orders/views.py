@@ -3,14 +3,14 @@
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.generic import DetailView, TemplateView
 
 from example_project.orders.models import Customer, Order
 from truss_portal.exceptions import NotPayableError
-from truss_portal.models import PaymentIntent
 
 Reason = NotPayableError.Reason
 
@@ -41,11 +41,11 @@ class PrivatePage(DetailView):  # type: ignore[type-arg]
 
     slug_field = slug_url_kwarg = "key"
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = super().dispatch(request, *args, **kwargs)
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"
-        return response  # type: ignore[no-any-return]
+        return response
 
 
 class CustomerView(PrivatePage):
@@ -54,7 +54,7 @@ class CustomerView(PrivatePage):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         orders = Order.objects.filter(customer=self.object).with_invoice_state().prefetch_related("lines")
-        return super().get_context_data(**kwargs) | {"orders": orders, "Status": PaymentIntent.Status}
+        return super().get_context_data(**kwargs) | {"orders": orders}
 
 
 class OrderView(PrivatePage):
