@@ -5,6 +5,8 @@ usual port; TEST_DATABASE_USER and TEST_DATABASE_PASSWORD name the account.
 """
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 SECRET_KEY = "not-a-secret-tests-only"
@@ -52,7 +54,14 @@ TEMPLATES = [
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 _SERVERS: dict[str, dict[str, Any]] = {
-    "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+    "sqlite": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ":memory:",
+        "OPTIONS": {"timeout": 20, "init_command": "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY;"},
+        # A file: a live server answers in threads, and the one connection of an in-memory database can't be shared by
+        # transactions. Of this process alone: several test runs may be under way.
+        "TEST": {"NAME": str(Path(tempfile.gettempdir()) / f"truss_portal_{os.getpid()}.sqlite3")},
+    },
     "postgresql": {"ENGINE": "django.db.backends.postgresql", "NAME": "truss_portal", "HOST": "127.0.0.1"},
     "mariadb": {
         "ENGINE": "django.db.backends.mysql",
