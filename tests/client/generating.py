@@ -18,6 +18,7 @@ TODAY = date(2026, 3, 2)
 
 # The first text that hypothesis draws takes a second, and a busy machine takes longer: neither is a finding.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient_on_the_wire = settings(patient, max_examples=40)
 
 _characters = st.characters(exclude_categories=["Cc", "Cs"])
 

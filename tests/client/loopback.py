@@ -31,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Server"
     timeout = 10
+    disable_nagle_algorithm = True
 
     def handle_one_request(self) -> None:
         with contextlib.suppress(ConnectionError):  # the client hung up: often that is the test
@@ -43,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         behaviour = self.server.script.popleft() if self.server.script else self.server.otherwise
         behaviour(self)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _do
+    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _do  # noqa: N815 - http.server names them
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass

@@ -4,7 +4,7 @@ Truss publishes neither success codes nor error bodies, so any 2xx is a success 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +22,7 @@ from truss_portal.client.exceptions import (
     UnansweredError,
     UnreadableAnswerError,
 )
+from truss_portal.client.redaction import Secrets
 
 MAX_RETRY_AFTER: Final = 86_400.0
 """Seconds. Nobody plans further ahead, and a wrong header must not stop us for ever."""
@@ -47,6 +48,8 @@ class Answer:
     """Taken before the request went out."""
     problem: str = ""
     """Why the body isn't whole; empty when it is."""
+    secrets: Secrets
+    """What the request was authorized with."""
 
     def whole_body(self) -> bytes:
         """Raises UnansweredError when only a part of the body came."""
@@ -56,9 +59,15 @@ class Answer:
 
     def unreadable(self, problem: str) -> UnreadableAnswerError:
         """The exception to raise when the body makes no sense. `problem` is a clause such as "total is missing"."""
-        return UnreadableAnswerError(
-            f"Truss's answer can't be used: {problem}", request=self.request, status=self.status
-        )
+        message = f"Truss's answer can't be used: {self.cleaner()(problem)}."
+        return UnreadableAnswerError(message, request=self.request, status=self.status)
+
+    def cleaner(self) -> Callable[[str], str]:
+        """What makes a text that quotes the body fit to be shown."""
+        if self.secrets.occur_in(self.body.decode(errors="replace")):
+            # A quotation may have been cut in the middle of a secret, and then nobody would find it.
+            return lambda _text: "it repeats a secret of ours, so nothing of it is shown"
+        return self.secrets.hide
 
 
 def is_success(status: int) -> bool:

@@ -82,11 +82,11 @@ def _ask(
         # Token endpoints exist that refuse with status 200. The body isn't shown: it may hold a token all the same.
         if isinstance(payload, dict) and "error" in payload and "access_token" not in payload:
             raise RefusedError(
-                f"Truss refused to give a token: {str(payload['error'])[:100]}.",
+                f"Truss refused to give a token: {answer.cleaner()(str(payload['error']))[:100]}",
                 request=answer.request,
                 status=answer.status,
             )
         return resources.parse_token(payload)
     except UnreadableError as error:
-        problem = str(error)
-    raise answer.unreadable(f"{problem}.")
+        unreadable = answer.unreadable(str(error))
+    raise unreadable

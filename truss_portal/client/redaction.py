@@ -4,7 +4,7 @@ import html
 import json
 import re
 from typing import Final
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 HIDDEN: Final = "[hidden]"
 
@@ -14,39 +14,52 @@ _IN_JSON = re.compile(rf'("{_NAMES}"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.IGN
 _IN_FORM = re.compile(rf"(\b{_NAMES}=)[^&\s\"'<>]+", re.IGNORECASE)
 _IN_HEADER = re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
 
+_LONGEST_ESCAPE: Final = 12
+
 
 class Secrets:
-    """Texts that nobody may read. There is no repr of them, so that a report of local variables doesn't show them."""
+    """Texts that nobody may read. They have no repr, so that a report of local variables doesn't show them."""
 
-    __slots__ = ("_forms", "longest")
+    __slots__ = ("_pattern", "longest")
 
     def __init__(self, *texts: str) -> None:
-        forms = {form for text in texts if text for form in _written_forms(text)}
-        self._forms = sorted(forms, key=len, reverse=True)
-        self.longest = len(self._forms[0]) if forms else 0
+        known = sorted(filter(None, texts), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_however_escaped, known))) if known else None
+        self.longest = max(map(len, known), default=0) * _LONGEST_ESCAPE
+        """No written form of them has more characters."""
 
     def hide(self, text: str) -> str:
         """`text` without them, however they were escaped, and without the values of fields that hold secrets."""
-        for form in self._forms:
-            text = text.replace(form, HIDDEN)
+        if self._pattern:
+            text = self._pattern.sub(HIDDEN, text)
         text = _IN_JSON.sub(rf'\g<1>"{HIDDEN}"', text)
         text = _IN_FORM.sub(rf"\g<1>{HIDDEN}", text)
         return _IN_HEADER.sub(rf"\g<1>{HIDDEN}", text)
+
+    def occur_in(self, text: str) -> bool:
+        return bool(self._pattern and self._pattern.search(text))
 
     def __repr__(self) -> str:
         return "<Secrets>"
 
 
-def _written_forms(secret: str) -> set[str]:
-    in_json = json.dumps(secret)[1:-1]
-    in_url = quote(secret, safe="")
-    return {
-        secret,
+def _however_escaped(secret: str) -> str:
+    """A pattern for the secret as it is and as JSON, a query string or HTML may write it, once or twice over."""
+    return "".join(
+        character if character.isalnum() and character.isascii() else _escaped(character) for character in secret
+    )
+
+
+def _escaped(character: str) -> str:
+    in_url = re.escape(quote(character, safe="")).replace("%", "%(?:25)?")
+    in_json = re.escape(json.dumps(character)[1:-1]).replace(r"\\", r"\\+")
+    forms = {
+        rf"\\*{re.escape(character)}",
         in_json,
-        in_json.replace("/", r"\/"),
+        rf"\\+u{ord(character):04x}",
         in_url,
-        in_url.lower(),
-        quote_plus(secret),
-        quote(secret),
-        html.escape(secret),
+        re.escape(html.escape(character)),
+        rf"&#(?:x0*{ord(character):x}|0*{ord(character)});",
+        r"\+" if character == " " else in_url,
     }
+    return rf"(?i:{'|'.join(sorted(forms, key=len, reverse=True))})"

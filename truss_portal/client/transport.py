@@ -211,7 +211,9 @@ class Transport:
         except _NETWORK_ERRORS as error:
             problem = f"Truss's answer broke off: {secrets.hide(_innermost(error))}"
         if is_success(status):
-            return Answer(request=request, status=status, body=bytes(body), asked_at=asked_at, problem=problem)
+            return Answer(
+                request=request, status=status, body=bytes(body), asked_at=asked_at, problem=problem, secrets=secrets
+            )
         text = body[:limit].decode(errors="replace")
         if problem:
             text = text[: max(len(text) - secrets.longest, 0)]  # the end may be one half of a secret

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from types import TracebackType
@@ -106,15 +107,15 @@ class TrussClient:
         while True:
             answer = self._transport.fetch(url, name=self._name(url), auth=self._auth)
             page, following = _parsed(answer, partial(resources.parse_page, fetched_at=answer.asked_at))
-            yield page
+            yield _cleaned(page, answer) if page.rejected else page
             if following is None:
                 return
             try:
                 url = addresses.check_next(following, current=url, base=self._base)
             except ValueError as error:
-                raise answer.unreadable(f"the address of the next page {error}.") from None
+                raise answer.unreadable(f"the address of the next page {error}") from None
             if url in seen or not (page.payment_intents or page.rejected):
-                raise answer.unreadable("the pages lead in a circle.")
+                raise answer.unreadable("the pages lead in a circle")
             seen.add(url)
 
     def fetch_payment_intent(self, uid: UUID) -> PaymentIntent:
@@ -125,7 +126,7 @@ class TrussClient:
         answer = self._get(_path(INTENT_PATH, uid))
         intent = _intent(answer, detailed=True)
         if intent.uid != uid:
-            raise answer.unreadable(f"it is about another payment intent, {intent.uid}.")
+            raise answer.unreadable(f"it is about another payment intent, {intent.uid}")
         return intent
 
     def create_payment_intent(
@@ -212,11 +213,21 @@ def _intent(answer: Answer, *, detailed: bool) -> PaymentIntent:
     return _parsed(answer, partial(resources.parse_payment_intent, fetched_at=answer.asked_at, detailed=detailed))
 
 
+def _cleaned(page: Page, answer: Answer) -> Page:
+    """The reasons quote what Truss sent, and so go the way of every message."""
+    clean = answer.cleaner()
+    rejected = (
+        replace(item, uid=item.uid if clean(item.uid) == item.uid else "", reason=clean(item.reason))
+        for item in page.rejected
+    )
+    return replace(page, rejected=tuple(rejected))
+
+
 def _parsed(answer: Answer, parse: Callable[[object], Resource]) -> Resource:
     """Raises UnansweredError when the body isn't whole, UnreadableAnswerError when it makes no sense."""
     body = answer.whole_body()
     try:
         return parse(resources.parse_json(body))
     except UnreadableError as error:
-        problem = str(error)
-    raise answer.unreadable(f"{problem}.")
+        unreadable = answer.unreadable(str(error))
+    raise unreadable  # out here, so that the reason isn't shown twice, and once uncleaned
