@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
 
-from truss_portal.sandbox.server import SandboxServer
 from truss_portal.testing import sandbox as sandbox_module
 from truss_portal.testing.sandbox import Sandbox, SandboxError
 
@@ -178,7 +178,7 @@ def started(*command: str) -> tuple[subprocess.Popen[str], str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert process.stdout is not None
-    found = re.fullmatch(r"Truss sandbox at (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
+    found = re.fullmatch(r"Truss sandbox at (http://(127\.0\.0\.1|\[::1\]):\d+)\n", process.stdout.readline())
     assert found is not None
     return process, found[1]
 
@@ -233,21 +233,82 @@ def waited_until(condition: Callable[[], bool], seconds: float = 15) -> bool:
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")
-def test_the_server_serves_the_sandbox_alone_within_a_sites_settings(settings: Any) -> None:
+def test_the_command_serves_the_sandbox_alone_within_a_sites_settings(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this very process, whose main thread serves until another one sends the signal."""
     settings.ALLOWED_HOSTS = ["site.example"]
     settings.MIDDLEWARE = ["tests.no.such.Middleware"]
-    server = SandboxServer("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    seen: list[object] = []
+
+    def visit_and_stop() -> None:
+        try:
+            assert waited_until(lambda: answers(url))
+            bearer = {"Authorization": "Bearer sandbox-token"}
+            seen.append("A pretend Truss" in requests.get(url, timeout=10).text)
+            seen.append(requests.get(f"{url}{INTENTS}", headers=bearer, timeout=10).status_code)
+            seen.append(requests.get(f"{url}/admin/", timeout=10).status_code)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    visitor = threading.Thread(target=visit_and_stop)
+    # Until the server has put its own, a signal must not end the tests.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    visitor.start()
     try:
-        assert settings.MIDDLEWARE == ["tests.no.such.Middleware"]
-        assert "A pretend Truss" in requests.get(server.url, timeout=10).text
-        assert requests.get(f"{server.url}/v1/company/", timeout=10).status_code == 401
-        assert requests.get(f"{server.url}/admin/", timeout=10).status_code == 404
+        call_command("truss_sandbox", port=port, with_parent=True)
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+        visitor.join(30)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    assert seen == [True, 200, 404]
+    assert capsys.readouterr().out == f"Truss sandbox at {url}\n"
+    assert settings.MIDDLEWARE == ["tests.no.such.Middleware"]
+
+
+def test_the_command_says_when_a_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CommandError, match=f"Can't serve at 127.0.0.1:{port}: "):
+            call_command("truss_sandbox", port=port)
+
+
+def test_it_serves_on_an_ipv6_address() -> None:
+    process, url = started("-m", "truss_portal.sandbox", "--port", "0", "--host", "::1")
+    try:
+        assert url.startswith("http://[::1]:")
+        assert requests.get(f"{url}/control/company", timeout=10).status_code == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_payers_at_once_cannot_pay_more_than_is_left(truss_sandbox: Sandbox) -> None:
+    truss = truss_sandbox
+    [uid] = truss.create_many(1, contact={"name": "Acme", "email": "ap@acme.example"})
+    address = f"{truss.url}/pay/sandbox/paymentIntent/{uid}"
+    with requests.Session() as payer:
+        token = payer.get(address, timeout=10).text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+        payer.post(address, {"csrfmiddlewaretoken": token, "step": "email", "email": "ap@acme.example"}, timeout=10)
+        code = truss.mailbox()[0]["code"]
+        page = payer.post(address, {"csrfmiddlewaretoken": token, "step": "code", "code": code}, timeout=10)
+        assert "Pay now" in page.text
+        form = {"csrfmiddlewaretoken": token, "step": "pay", "amount": "60.00", "payment_method": "ach"}
+        cookies = payer.cookies.copy()
+
+    def pay(_: int) -> requests.Response:
+        return requests.post(address, form, cookies=cookies, allow_redirects=False, timeout=30)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        statuses = [each.status_code for each in pool.map(pay, range(16))]
+
+    assert sorted(statuses) == [302] + [400] * 15
+    assert truss.payment_intents()[0]["balance_paid"] == "60.00"
 
 
 def test_the_process_is_found_wherever_the_package_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

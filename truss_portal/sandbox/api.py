@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.http.request import RawPostDataException
 from rest_framework import authentication, exceptions, permissions, serializers, views
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
@@ -114,8 +113,6 @@ def _answer_refusal(exc: Exception, context: Mapping[str, Any]) -> Response | No
         exc = serializers.ValidationError(exc.errors)
     elif isinstance(exc, ObjectDoesNotExist):
         exc = exceptions.NotFound()
-    elif isinstance(exc, RawPostDataException):
-        exc = exceptions.ParseError("The body could not be read.")
     return views.exception_handler(exc, dict(context))
 
 

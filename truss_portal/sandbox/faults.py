@@ -14,6 +14,7 @@
 All faults of kind `latency` that match take effect, and of the others the oldest that matches.
 """
 
+import contextlib
 import functools
 import re
 import socket
@@ -123,5 +124,7 @@ class DroppedResponse(StreamingHttpResponse):
 def drop(request: HttpRequest) -> DroppedResponse:
     connection = request.META.get(CONNECTION)
     if connection is not None:
-        connection.shutdown(socket.SHUT_RDWR)
+        # The client may have been quicker.
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
     return DroppedResponse(iter([b'{"uid": "']), content_type="application/json")
