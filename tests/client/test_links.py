@@ -41,12 +41,19 @@ def test_a_checkout_link_stays_one_part_of_the_path() -> None:
 @pytest.mark.parametrize(
     ("redirect_uri", "problem"),
     [
-        ("", "not an absolute"), ("/return/", "not an absolute"), ("http://shop.test/return/", "https://"),
-        ("javascript:alert(1)", "not an absolute"), ("https://user@shop.test/", "user name"), ("https://shop.test/ x", "spaces"),
-        ("https://shop.test/\n", "spaces"), ("https://shop.test/#top", "fragment"), ("https://", "not an absolute"),
-        ("https://shop.test\\@evil.test/", "backslashes"), ("https://shop.test:port/", "Port"),
+        ("", "not an absolute"),
+        ("/return/", "not an absolute"),
+        ("http://shop.test/return/", "https://"),
+        ("javascript:alert(1)", "not an absolute"),
+        ("https://user@shop.test/", "user name"),
+        ("https://shop.test/ x", "spaces"),
+        ("https://shop.test/\n", "spaces"),
+        ("https://shop.test/#top", "fragment"),
+        ("https://", "not an absolute"),
+        ("https://shop.test\\@evil.test/", "backslashes"),
+        ("https://shop.test:port/", "Port"),
     ],
-)  # fmt: skip
+)
 def test_return_addresses_that_would_block_the_checkout(redirect_uri: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         checkout_url(PORTAL, "k7", UID, redirect_uri)

@@ -71,12 +71,18 @@ def test_a_token_is_refreshed(server: Server) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "kind"),
     [
-        (answer({"error": "invalid_grant"}, 400), RefusedError), (answer({"error": "invalid_client"}, 401), NotAuthenticatedError),
-        (answer({}, 429, Retry_After="5"), RateLimitedError), (answer({}, 503), ServerError), (hang_up, UnansweredError),
-        (answer({"error": "invalid_grant"}), RefusedError), (answer({}), UnreadableAnswerError), (answer([]), UnreadableAnswerError),
-        (answer_bytes(b"<html>"), UnreadableAnswerError), (answer({}, 302, Location="https://evil.test/"), UnreadableAnswerError),
+        (answer({"error": "invalid_grant"}, 400), RefusedError),
+        (answer({"error": "invalid_client"}, 401), NotAuthenticatedError),
+        (answer({}, 429, Retry_After="5"), RateLimitedError),
+        (answer({}, 503), ServerError),
+        (hang_up, UnansweredError),
+        (answer({"error": "invalid_grant"}), RefusedError),
+        (answer({}), UnreadableAnswerError),
+        (answer([]), UnreadableAnswerError),
+        (answer_bytes(b"<html>"), UnreadableAnswerError),
+        (answer({}, 302, Location="https://evil.test/"), UnreadableAnswerError),
     ],
-)  # fmt: skip
+)
 def test_what_goes_wrong_is_named_and_nothing_is_sent_twice(
     server: Server, call: Any, behaviour: Any, kind: type[TrussError]
 ) -> None:
@@ -98,7 +104,7 @@ def test_a_refusal_with_status_200_says_why(server: Server) -> None:
 def test_what_is_missing_is_said_before_anything_is_sent(server: Server, name: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"^{name} is missing$"):
         exchange(server, **{name: ""})
-    with pytest.raises(InvalidRequestError, match="^refresh_token is missing$"):
+    with pytest.raises(InvalidRequestError, match=r"^refresh_token is missing$"):
         refresh(server, refresh_token=None)
     assert server.received == []
 

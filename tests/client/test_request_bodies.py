@@ -216,7 +216,13 @@ def test_flags(name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({}, ["contact.name is required for a contact without a uid", "contact.email is required for a contact without a uid"]),
+        (
+            {},
+            [
+                "contact.name is required for a contact without a uid",
+                "contact.email is required for a contact without a uid",
+            ],
+        ),
         ({"name": "Acme"}, ["contact.email is required for a contact without a uid"]),
         ({"email": "a@b.test"}, ["contact.name is required for a contact without a uid"]),
         ({"uid": UID}, []),
@@ -227,7 +233,7 @@ def test_flags(name: str) -> None:
         ({"uid": UID, "secondary_email": "x"}, ["contact.secondary_email must be an email address (got 'x')"]),
         ({"uid": UID, "secondary_email": None, "phone": None}, []),
     ],
-)  # fmt: skip
+)
 def test_contacts_of_a_create(fields: dict[str, Any], expected: list[str]) -> None:
     assert problems(create(contact=CreateOrUpdateContactRequest(**fields))) == expected
 
@@ -251,11 +257,32 @@ def test_phones_that_are_sent(phone: str | None) -> None:
 @pytest.mark.parametrize(
     "email",
     [
-        "", "x", "@", "a@", "@b.test", "a@b", "a b@c.test", "a@b..test", ".a@b.test", "a.@b.test", "a..b@c.test", "a@-b.test",
-        "a@b-.test", "a@b.test\n", "a@b@c.test", "ä@b.test", "a@ü.test", "x" * 65 + "@b.test", "a@" + "b." * 130 + "test",
-        "a@" + "b" * 64 + ".test", '"a"@b.test', "Acme <a@b.test>", 5, None,
+        "",
+        "x",
+        "@",
+        "a@",
+        "@b.test",
+        "a@b",
+        "a b@c.test",
+        "a@b..test",
+        ".a@b.test",
+        "a.@b.test",
+        "a..b@c.test",
+        "a@-b.test",
+        "a@b-.test",
+        "a@b.test\n",
+        "a@b@c.test",
+        "ä@b.test",
+        "a@ü.test",
+        "x" * 65 + "@b.test",
+        "a@" + "b." * 130 + "test",
+        "a@" + "b" * 64 + ".test",
+        '"a"@b.test',
+        "Acme <a@b.test>",
+        5,
+        None,
     ],
-)  # fmt: skip
+)
 def test_emails_that_are_refused(email: Any) -> None:
     [problem] = problems(UpdateContactRequest(email=email))
     assert problem.startswith("email must be an email address (got ")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.client.generating import patient
 from tests.client.payloads import CONTACT_UID, INTENT_UID, TRANSACTION_UID, contact, intent, page, transaction, without
-from truss_portal.client import resources
-from truss_portal.client.resources import UnreadableError
+from truss_portal.client import json_fields, resources
+from truss_portal.client.json_fields import UnreadableError
 
 NOW = datetime(2026, 3, 2, 15, 4, 5, tzinfo=UTC)
 
@@ -160,7 +160,7 @@ def test_what_is_no_amount(value: Any) -> None:
 @given(st.decimals(min_value=-(10**12) + 1, max_value=10**12 - 1, places=2, allow_nan=False))
 def test_an_amount_is_read_exactly_as_string_and_as_number(amount: Decimal) -> None:
     body = json.dumps(intent(total="TEXT", balance_paid="NUMBER")).replace("TEXT", f"{amount:f}")
-    got = read(resources.parse_json(body.replace('"NUMBER"', f"{amount:f}").encode()))
+    got = read(json_fields.parse_json(body.replace('"NUMBER"', f"{amount:f}").encode()))
     assert got.total == got.balance_paid == amount
 
 
@@ -237,10 +237,10 @@ def test_what_is_no_direction(value: Any) -> None:
 
 def test_characters_that_no_database_holds_are_replaced() -> None:
     body = json.dumps(intent(note="a\x00b\ud800c", **{"k\x00": ["\udfff", {"x": "\x00"}]})).encode()
-    got = read(resources.parse_json(body))
+    got = read(json_fields.parse_json(body))
     assert got.note == "a\ufffdb\ufffdc"
     assert got.extra == {"k\ufffd": ["\ufffd", {"x": "\ufffd"}]}
-    assert read(resources.parse_json(json.dumps(intent(note="😀 ü")).encode())).note == "😀 ü"
+    assert read(json_fields.parse_json(json.dumps(intent(note="😀 ü")).encode())).note == "😀 ü"
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,11 @@ def test_characters_that_no_database_holds_are_replaced() -> None:
 )
 def test_what_is_no_json(body: bytes) -> None:
     with pytest.raises(UnreadableError, match="not JSON"):
-        resources.parse_json(body)
+        json_fields.parse_json(body)
 
 
 def test_json_numbers_never_become_binary_floats() -> None:
-    assert resources.parse_json(b"\xef\xbb\xbf[0.1, 1e2, NaN, -Infinity, 3]") == [
+    assert json_fields.parse_json(b"\xef\xbb\xbf[0.1, 1e2, NaN, -Infinity, 3]") == [
         Decimal("0.1"),
         Decimal("1e2"),
         "NaN",
@@ -389,6 +389,6 @@ def test_whatever_comes_a_page_is_a_page_or_a_reason(payload: Any) -> None:
 @given(st.binary(max_size=60))
 def test_whatever_bytes_come_json_is_json_or_a_reason(body: bytes) -> None:
     try:
-        resources.parse_json(body)
+        json_fields.parse_json(body)
     except UnreadableError as error:
         assert "not JSON" in str(error)  # noqa: PT017

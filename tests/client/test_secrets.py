@@ -1,4 +1,4 @@
-"""A hunt: wherever Truss or the network may put a secret, nobody finds it in a log, a message, a repr or a traceback."""
+"""A hunt: wherever Truss may put a secret, nobody finds it in a log, a message, a repr or a traceback."""
 
 import copy
 import html

@@ -67,11 +67,15 @@ def test_addresses_that_are_fine(connect: Connect, url: str) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"page_size": 0}, "page_size"), ({"cancel_path": "/v1/cancel/"}, "cancel_path"), ({"cancel_path": "{uid}"}, "slash"),
-        ({"cancel_method": "GET"}, "cancel_method"), ({"get_attempts": 0}, "get_attempts"), ({"timeout": (0, 5)}, "timeout"),
+        ({"page_size": 0}, "page_size"),
+        ({"cancel_path": "/v1/cancel/"}, "cancel_path"),
+        ({"cancel_path": "{uid}"}, "slash"),
+        ({"cancel_method": "GET"}, "cancel_method"),
+        ({"get_attempts": 0}, "get_attempts"),
+        ({"timeout": (0, 5)}, "timeout"),
         ({"timeout": (5, -1)}, "timeout"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_can_not_work(connect: Connect, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         connect("https://api.truss.test", **options)
@@ -103,8 +107,10 @@ def test_all_pages_are_listed(server: Server, client: TrussClient) -> None:
     assert [len(got.rejected) for got in pages] == [0, 1, 0]
     assert pages[0].fetched_at == NOW
     assert targets(server) == [
-        f"GET {LIST}?limit=100&offset=0", f"GET {LIST}?limit=1&offset=1", f"GET {LIST}?limit=1&offset=2",
-    ]  # fmt: skip
+        f"GET {LIST}?limit=100&offset=0",
+        f"GET {LIST}?limit=1&offset=1",
+        f"GET {LIST}?limit=1&offset=2",
+    ]
 
 
 def test_a_page_is_fetched_when_it_is_asked_for(server: Server, connect: Connect) -> None:
@@ -132,13 +138,27 @@ def test_the_api_may_live_under_a_prefix(server: Server, connect: Connect) -> No
 @pytest.mark.parametrize(
     "following",
     [
-        "https://evil.test/v1/payment-intents/inbound/?offset=1", "//evil.test/v1/", "http://127.0.0.1:1/sandbox/v1/", "{url}/v1/",
-        "{url}/sandboxed/v1/", "{url}/sandbox", "{url}/sandbox/../v1/", "{url}/sandbox/%2e%2E/v1/", "{url}/sandbox/%2e/v1/",
-        "http://user@{host}/sandbox/v1/", "http://{host}@evil.test/sandbox/", "{url}/sandbox/v1/ x", "{url}\\@evil.test/sandbox/",
-        "ht\ntps://evil.test/", "javascript:alert(1)", "http://[", "http://127.0.0.1:x/sandbox/", "https://{host}/sandbox/v1/",
+        "https://evil.test/v1/payment-intents/inbound/?offset=1",
+        "//evil.test/v1/",
+        "http://127.0.0.1:1/sandbox/v1/",
+        "{url}/v1/",
+        "{url}/sandboxed/v1/",
+        "{url}/sandbox",
+        "{url}/sandbox/../v1/",
+        "{url}/sandbox/%2e%2E/v1/",
+        "{url}/sandbox/%2e/v1/",
+        "http://user@{host}/sandbox/v1/",
+        "http://{host}@evil.test/sandbox/",
+        "{url}/sandbox/v1/ x",
+        "{url}\\@evil.test/sandbox/",
+        "ht\ntps://evil.test/",
+        "javascript:alert(1)",
+        "http://[",
+        "http://127.0.0.1:x/sandbox/",
+        "https://{host}/sandbox/v1/",
         "/v1/payment-intents/inbound/",
     ],
-)  # fmt: skip
+)
 def test_a_next_that_leads_elsewhere_is_not_followed(server: Server, connect: Connect, following: str) -> None:
     address = following.replace("{url}", server.url).replace("{host}", server.url.removeprefix("http://"))
     server.will(answer(page(intent(), following=address)))

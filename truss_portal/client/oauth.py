@@ -12,9 +12,10 @@ from typing import Final
 
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
-from truss_portal.client import addresses, resources
+from truss_portal.client import addresses, json_fields, resources
 from truss_portal.client.exceptions import FieldError, InvalidRequestError, RefusedError
-from truss_portal.client.resources import Token, UnreadableError
+from truss_portal.client.json_fields import UnreadableError
+from truss_portal.client.resources import Token
 from truss_portal.client.transport import NoHeader, Transport
 
 TOKEN_PATH: Final = "/v1/oauth2/token"  # noqa: S105 - an address
@@ -78,7 +79,7 @@ def _ask(
         transport.close()
     body = answer.whole_body()
     try:
-        payload = resources.parse_json(body)
+        payload = json_fields.parse_json(body)
         # Token endpoints exist that refuse with status 200. The body isn't shown: it may hold a token all the same.
         if isinstance(payload, dict) and "error" in payload and "access_token" not in payload:
             raise RefusedError(

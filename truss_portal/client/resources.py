@@ -9,28 +9,18 @@ https://docs.trusspayments.com/api-references/model/PaymentIntentTransaction
 https://docs.trusspayments.com/api-references/model/PaginatedPaymentIntentList
 """
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from truss_portal.client.json_fields import SHOWN, Fields, UnreadableError, as_object, shown
+
 INBOUND: Final = 0
 OUTBOUND: Final = 1
-
-_AMOUNT = re.compile(r"-?(?:[0-9]{1,12}(?:\.[0-9]{0,2})?|\.[0-9]{1,2})", re.ASCII)
-# What no database column holds: a NUL, and half of a surrogate pair.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_ESCAPED_UNSTORABLE = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
-_SHOWN: Final = 60
-_SMALL: Final = 9999
-
-
-class UnreadableError(ValueError):
-    """Something of Truss's can't be read. The text says which field of which object, and fits a report."""
 
 
 def _extra() -> Any:
@@ -130,38 +120,23 @@ class Token:
     token_type: str = "bearer"  # noqa: S105 - not a secret
 
 
-def parse_json(body: bytes) -> Any:
-    """The JSON value in an answer. Raises UnreadableError.
-
-    Numbers with a fraction become Decimal, never a binary float. NaN and Infinity, which aren't JSON, become text and
-    so fail wherever a number is needed. Characters that no database holds become U+FFFD.
-    """
-    try:
-        text = body.decode("utf-8-sig")
-        payload = json.loads(text, parse_float=Decimal, parse_constant=str)
-        return _storable(payload) if _ESCAPED_UNSTORABLE.search(text) else payload
-    except (ValueError, RecursionError) as error:
-        problem = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    raise UnreadableError(f"the answer is not JSON: {problem}")
-
-
 def parse_page(payload: Any, *, fetched_at: datetime) -> tuple[Page, str | None]:
     """One page, and the address of the next: None when the listing is complete.
 
     An item that can't be read is reported in `rejected`. Raises UnreadableError when the page itself can't be read;
     a page without `next` is such a page, because the listing can't be known to be complete.
     """
-    envelope = _object(payload, "the page")
+    envelope = as_object(payload, "the page")
     count, items = envelope.get("count"), envelope.get("results")
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise UnreadableError(f"the page: count is not a number of items: {_shown(count)}")
+        raise UnreadableError(f"the page: count is not a number of items: {shown(count)}")
     if not isinstance(items, list):
-        raise UnreadableError(f"the page: results is not a list: {_shown(items)}")
+        raise UnreadableError(f"the page: results is not a list: {shown(items)}")
     if "next" not in envelope:
         raise UnreadableError("the page: next is missing, so nobody knows whether this is all")
     following = envelope["next"]
     if following is not None and not (isinstance(following, str) and following):
-        raise UnreadableError(f"the page: next is neither an address nor null: {_shown(following)}")
+        raise UnreadableError(f"the page: next is neither an address nor null: {shown(following)}")
     intents: list[PaymentIntent] = []
     rejected: list[Rejected] = []
     for item in items:
@@ -169,7 +144,7 @@ def parse_page(payload: Any, *, fetched_at: datetime) -> tuple[Page, str | None]
             intents.append(parse_payment_intent(item, fetched_at=fetched_at, detailed=False))
         except UnreadableError as error:
             uid = item.get("uid") if isinstance(item, dict) else None
-            rejected.append(Rejected(uid=uid[:_SHOWN] if isinstance(uid, str) else "", reason=str(error)))
+            rejected.append(Rejected(uid=uid[:SHOWN] if isinstance(uid, str) else "", reason=str(error)))
     return Page(payment_intents=tuple(intents), rejected=tuple(rejected), count=count, fetched_at=fetched_at), following
 
 
@@ -178,7 +153,7 @@ def parse_payment_intent(payload: Any, *, fetched_at: datetime, detailed: bool) 
 
     Raises UnreadableError.
     """
-    fields = _Fields(payload, "payment intent")
+    fields = Fields(payload, "payment intent")
     # https://docs.trusspayments.com/api-references/model/PaymentIntent: filled only when a single intent is retrieved.
     items = fields.take("transactions")
     if not detailed:
@@ -217,7 +192,7 @@ def parse_transaction(payload: Any) -> Transaction:
 
     https://docs.trusspayments.com/api-references/model/PaymentIntentTransaction
     """
-    fields = _Fields(payload, "transaction")
+    fields = Fields(payload, "transaction")
     return Transaction(
         uid=fields.uid,
         amount=fields.amount("amount"),
@@ -238,7 +213,7 @@ def parse_transaction(payload: Any) -> Transaction:
 
 def parse_contact(payload: Any) -> Contact:
     """A customer. Raises UnreadableError."""
-    fields = _Fields(payload, "contact")
+    fields = Fields(payload, "contact")
     return Contact(
         uid=fields.uid,
         name=fields.optional_text("name") or "",
@@ -254,7 +229,7 @@ def parse_company(payload: Any) -> Company:
 
     https://docs.trusspayments.com/guides/partner-payment-portal
     """
-    fields = _Fields(payload, "company", identified=False)
+    fields = Fields(payload, "company", identified=False)
     name = fields.take("name")  # not published: taken where it is text
     return Company(
         checkout_link_id=fields.optional_text("checkout_link_id") or "",
@@ -268,7 +243,7 @@ def parse_token(payload: Any) -> Token:
 
     https://docs.trusspayments.com/api-references/tag/authentication/post/v1/oauth2/token
     """
-    answer = _object(payload, "the token")
+    answer = as_object(payload, "the token")
 
     def text(name: str) -> str | None:
         value = answer.get(name)
@@ -289,140 +264,3 @@ def parse_token(payload: Any) -> Token:
         scope=text("scope"),
         token_type=text("token_type") or "bearer",
     )
-
-
-class _Fields:
-    """The fields of one JSON object, taken one by one: what is left in the end is `extra`."""
-
-    def __init__(self, payload: Any, noun: str, *, identified: bool = True) -> None:
-        self._left = dict(_object(payload, noun))
-        self._name = noun
-        if identified:
-            value = self.take("uid")
-            try:
-                self.uid = UUID(value)
-            except (ValueError, TypeError, AttributeError):
-                raise self.error("uid", "is not a UUID", value) from None
-            self._name = f"{noun} {self.uid}"
-
-    def error(self, name: str, problem: str, value: Any) -> UnreadableError:
-        return UnreadableError(f"{self._name}: {name} {problem}: {_shown(value)}")
-
-    def take(self, name: str) -> Any:
-        return self._left.pop(name, None)
-
-    def rest(self) -> dict[str, Any]:
-        return {name: _json_ready(value) for name, value in self._left.items()}
-
-    def nested(self, name: str, parse: Any, payload: Any) -> Any:
-        try:
-            return parse(payload)
-        except UnreadableError as error:
-            problem = str(error)
-        raise UnreadableError(f"{self._name}: {name}: {problem}")
-
-    def optional_text(self, name: str) -> str | None:
-        value = self.take(name)
-        if value is not None and not isinstance(value, str):
-            raise self.error(name, "is not text", value)
-        return value
-
-    def text(self, name: str) -> str:
-        value = self.optional_text(name)
-        if value is None:
-            raise UnreadableError(f"{self._name}: {name} is missing")
-        return value
-
-    def integer(self, name: str, *, default: int | None = None) -> int:
-        value = self.take(name)
-        if value is None and default is not None:
-            return default
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,4}", value):
-            return int(value)
-        # Bounded, because a database column is.
-        if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _SMALL:
-            raise self.error(name, "is not a small whole number", value)
-        return value
-
-    def amount(self, name: str) -> Decimal:
-        """Money in dollars, at most 12 digits before the point and 2 after it, as the API publishes its amounts."""
-        value = self.take(name)
-        text = _plain(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value
-        if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
-            raise self.error(name, "is not an amount with at most 12 digits and 2 decimals", value)
-        whole, _point, cents = text.partition(".")
-        amount = Decimal(f"{whole}.{cents:0<2}")
-        return amount or amount.copy_abs()
-
-    def time(self, name: str) -> datetime:
-        value = self.optional_time(name)
-        if value is None:
-            raise UnreadableError(f"{self._name}: {name} is missing")
-        return value
-
-    def optional_time(self, name: str) -> datetime | None:
-        """An instant in UTC. Without an offset it is taken as UTC, without a time of day as midnight."""
-        value = self.take(name)
-        if value is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(value.upper())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, TypeError, AttributeError, OverflowError):
-            raise self.error(name, "is not a date and time", value) from None
-
-    def optional_date(self, name: str) -> date | None:
-        """A calendar day. Where a time of day follows, the day is taken as it is written."""
-        value = self.take(name)
-        if value is None:
-            return None
-        try:
-            return datetime.fromisoformat(value.upper()).date()
-        except (ValueError, TypeError, AttributeError):
-            raise self.error(name, "is not a date", value) from None
-
-
-def _object(payload: Any, noun: str) -> dict[str, Any]:
-    if not isinstance(payload, dict):
-        raise UnreadableError(f"{noun} is not a JSON object: {_shown(payload)}")
-    return payload
-
-
-def _plain(value: int | Decimal) -> str:
-    """A number without an exponent; empty for what no amount can be (and would take long to write out)."""
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**12 else ""
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -2 or value.adjusted() >= 12:  # noqa: PLR2004 - as in amount()
-        return ""
-    return format(value, "f")
-
-
-def _json_ready(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: _json_ready(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_json_ready(item) for item in value]
-    return value
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("�", value)
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value
-
-
-def _shown(value: Any) -> str:
-    """A value for a message: short, and printable whatever it holds."""
-    if isinstance(value, str):
-        value = value[: _SHOWN + 1]
-    elif isinstance(value, Iterable) or (isinstance(value, int) and abs(value) >= 10**_SHOWN):
-        return f"({type(value).__name__})"
-    shown = str(value) if isinstance(value, Decimal) else ("null" if value is None else repr(value))
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

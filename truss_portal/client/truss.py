@@ -10,15 +10,16 @@ from typing import Final, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
-from truss_portal.client import addresses, resources
+from truss_portal.client import addresses, json_fields, resources
 from truss_portal.client.answers import Answer
 from truss_portal.client.exceptions import FieldError, InvalidRequestError, UnansweredError
+from truss_portal.client.json_fields import UnreadableError
 from truss_portal.client.request_bodies import (
     CreateInboundPaymentIntentRequest,
     UpdateContactRequest,
     UpdateInboundPaymentIntentRequest,
 )
-from truss_portal.client.resources import Company, Contact, Page, PaymentIntent, UnreadableError
+from truss_portal.client.resources import Company, Contact, Page, PaymentIntent
 from truss_portal.client.transport import Bearer, Transport, utc_now
 
 COMPANY_PATH: Final = "/v1/company/"
@@ -227,7 +228,7 @@ def _parsed(answer: Answer, parse: Callable[[object], Resource]) -> Resource:
     """Raises UnansweredError when the body isn't whole, UnreadableAnswerError when it makes no sense."""
     body = answer.whole_body()
     try:
-        return parse(resources.parse_json(body))
+        return parse(json_fields.parse_json(body))
     except UnreadableError as error:
         unreadable = answer.unreadable(str(error))
     raise unreadable  # out here, so that the reason isn't shown twice, and once uncleaned
