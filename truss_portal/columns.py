@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from truss_portal import memo
 from truss_portal.client import resources
 from truss_portal.models import Contact, PaymentIntent, Transaction
+from truss_portal.models.contact import name_key
 
-CONTACT: Final = ("name", "email", "secondary_email", "phone", "extra")
+CONTACT: Final = ("name", "name_key", "email", "secondary_email", "phone", "extra")
 PAYMENT_INTENT: Final = (
     "contact_id", "total", "balance_paid", "addenda", "direction", "note", "memo", "due_date", "status",
     "created_at", "pending_at", "paid_at", "canceled_at", "extra",
@@ -24,6 +25,7 @@ TRANSACTION: Final = (
 def of_contact(contact: resources.Contact) -> dict[str, Any]:
     return {
         "name": contact.name,
+        "name_key": name_key(contact.name),
         "email": contact.email or "",
         "secondary_email": contact.secondary_email or "",
         "phone": contact.phone or "",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from truss_portal.client import UNSET, FieldError, InvalidRequestError, UpdateContactRequest
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Contact
+from truss_portal.models.contact import name_key
 
 NULLABLE: Final = frozenset({"secondary_email", "phone"})
 
@@ -44,8 +45,10 @@ def row_for(company: Company, given: Contact | Mapping[str, Any]) -> Contact:
     name, email = str(given.get("name") or ""), str(given.get("email") or "")
     if not name or not email:
         raise InvalidRequestError([FieldError.of("contact", _("needs a uid, or a name and an email"), name or email)])
-    row = rows.filter(name__iexact=name, email__iexact=email).order_by(F("uid").asc(nulls_last=True), "pk").first()
-    row = row or Contact(company=company, name=name, email=email)
+    namesakes = rows.filter(name_key=name_key(name)).order_by(F("uid").asc(nulls_last=True), "pk")
+    row = next((row for row in namesakes if row.has_email(email)), None) or Contact(
+        company=company, name=name, email=email
+    )
     for field, label in (("secondary_email", _("secondary email")), ("phone", _("phone"))):
         value = str(given.get(field) or "")
         if value and row.uid and value != getattr(row, field):

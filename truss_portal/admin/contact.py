@@ -21,6 +21,7 @@ from truss_portal.client.request_bodies import NAME_MAX, PHONE_MAX
 from truss_portal.database import alias
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Contact, Operation
+from truss_portal.models.contact import name_key
 from truss_portal.outbox import today
 
 from .payment_intent_form import only_company
@@ -72,7 +73,7 @@ class ContactForm(_Form):
         """Truss tells customers apart by their names: two of one name would overwrite each other's email."""
         given = self.cleaned_data
         others = Contact.objects.filter(company=given.get("company") or self.instance.company)
-        other = others.filter(name__iexact=given["name"]).exclude(pk=self.instance.pk).first()
+        other = others.filter(name_key=name_key(given["name"])).exclude(pk=self.instance.pk).first()
         if other is not None:
             text = _(
                 "There is a payer of this name already: %(payer)s. Truss tells customers apart by name and would "

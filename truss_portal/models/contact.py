@@ -1,17 +1,24 @@
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .company import Company
 
 
+def name_key(name: str) -> str:
+    """What two names have in common that Truss might take for one: letter case and spacing aside.
+
+    A column of its own, because databases don't agree on what letter case is.
+    """
+    return " ".join(name.split()).casefold()[:255]
+
+
 class ContactQuerySet(models.QuerySet["Contact"]):
     def namesakes(self, contact: "Contact") -> "ContactQuerySet":
         """Other contacts of that name with another email. Truss matches by name: they would overwrite each other."""
-        return (
-            self.filter(company_id=contact.company_id, name__iexact=contact.name)
-            .exclude(pk=contact.pk)
-            .exclude(email__iexact=contact.email)
-        )
+        others = self.filter(company_id=contact.company_id, name_key=name_key(contact.name)).exclude(pk=contact.pk)
+        return others.exclude(pk__in=[other.pk for other in others if other.has_email(contact.email)])
 
 
 class Contact(models.Model):
@@ -20,6 +27,7 @@ class Contact(models.Model):
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="contacts", verbose_name=_("company"))
     uid = models.UUIDField(_("Truss UID"), null=True, blank=True, editable=False)
     name = models.CharField(_("name"), max_length=255, db_index=True)
+    name_key = models.CharField(max_length=255, editable=False)
     email = models.CharField(_("email"), max_length=320, blank=True, db_index=True)
     secondary_email = models.CharField(_("secondary email"), max_length=320, blank=True, db_index=True)
     phone = models.CharField(_("phone"), max_length=32, blank=True)
@@ -33,9 +41,20 @@ class Contact(models.Model):
         verbose_name_plural = _("payers")
         ordering = ["name", "pk"]
         constraints = [models.UniqueConstraint(fields=["company", "uid"], name="truss_contact_uid")]
+        indexes = [models.Index(fields=["company", "name_key"], name="truss_contact_name_key")]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.name_key = name_key(self.name)
+        if (written := kwargs.get("update_fields")) is not None and "name" in written:
+            kwargs["update_fields"] = {*written, "name_key"}
+        super().save(*args, **kwargs)
+
+    def has_email(self, email: str) -> bool:
+        """Whether that is this contact's own email, letter case aside."""
+        return self.email.casefold() == email.casefold()
 
     def masked_email(self) -> str:
         """Enough of the email for its owner to recognise it: `a•••@example.com`."""
