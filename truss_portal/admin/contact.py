@@ -22,6 +22,7 @@ from truss_portal.database import alias
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Contact, Operation
 from truss_portal.models.contact import name_key
+from truss_portal.models.contact import name_key
 from truss_portal.outbox import today
 
 from .payment_intent_form import only_company

@@ -87,7 +87,7 @@ def page_link(row: models.Model | None, text: object = None) -> SafeString | str
 def copy_button(
     text: str, *, what: object, record: str = "", ids: object = "", label: object = _("Copy link")
 ) -> SafeString:
-    """A button that copies `text`. `what` is said aloud with it; `record` is the address that is told of which `ids`."""
+    """A button that copies `text`. `what` is said aloud with it; `record` is the address that is told of these `ids`."""
     return format_html(
         '<button type="button" class="truss-copy" data-truss-copy="{}" data-truss-what="{}" data-truss-record="{}" '
         'data-truss-ids="{}" aria-label="{}">{}</button>',
