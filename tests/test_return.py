@@ -204,6 +204,16 @@ class TestReturn:
         answer = self._visit(client, intent, result="success")
         assert answer.context["state"] == "confirming"
 
+    def test_a_slow_truss_does_not_keep_the_payer_waiting(self, client: Client, truss: Sandbox, settings: Any) -> None:
+        intent = make.sent()
+        settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"TIMEOUT": (1, 0.2)}
+        truss.fault("latency", method="GET", seconds=1, count=None)
+        asked = len(truss.requests())
+        answer = self._visit(client, intent, result="success")
+        truss.clear_faults()
+        assert answer.context["state"] == "confirming"
+        assert len(truss.requests()) <= asked + 1, "asked once, not again and again while somebody waits"
+
     @pytest.mark.parametrize(
         ("url", "safe"),
         [

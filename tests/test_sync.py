@@ -168,6 +168,18 @@ class TestAll:
         assert "another one has begun" in run.problems[0]
         assert Company.objects.get().sync_token == "somebody else"
 
+    def test_the_company_is_learnt_and_what_was_entered_by_hand_stays(self, truss: Sandbox) -> None:
+        company = default_company()
+        Company.objects.update(checkout_link_id="by-hand")
+        truss.company(checkout_link_id="")
+        sync.sync_all(Company.objects.get())
+        assert Company.objects.get().checkout_link_id == "by-hand"
+        truss.company(checkout_link_id="k7m2p9qx")
+        sync.sync_all(Company.objects.get())
+        assert Company.objects.get().checkout_link_id == "k7m2p9qx"
+        truss.fault("unauthorized", path="company", count=None)
+        assert sync.sync_all(company).state == "done", "which scope the company needs isn't published"
+
     def test_progress_is_told(self, truss: Sandbox) -> None:
         told: list[tuple[str, int, int | None]] = []
         uids = truss.create_many(2)

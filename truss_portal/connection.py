@@ -1,15 +1,23 @@
 """A company's settings and tokens → a ready client."""
 
+import logging
+from typing import Final
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from truss_portal.client import TrussClient
+from truss_portal.client import TrussClient, TrussError
 from truss_portal.conf import conf
 from truss_portal.database import alias
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Company
 
-DEFAULT_SLUG = "default"
+logger = logging.getLogger("truss_portal.connection")
+
+DEFAULT_SLUG: Final = "default"
+GET_ATTEMPTS: Final = 4
+# While a payer looks at a page that is loading: seconds to connect, seconds between two bytes of an answer.
+HURRIED_TIMEOUT: Final = (3.0, 5.0)
 
 
 def default_company() -> Company:
@@ -34,46 +42,67 @@ def companies() -> list[Company]:
     return list(Company.objects.of_this_environment())
 
 
-def connect(company: Company) -> TrussClient:
+def connect(company: Company, *, hurried: bool = False) -> TrussClient:
     """A client that speaks for the company. Raises NotConnectedError when it can't, saying what to do.
 
+    A `hurried` one waits a few seconds at the most and asks once: for a page that somebody is waiting for.
     Raises RuntimeError inside a database transaction: nobody may wait for the network while holding locks, and a
     rollback would forget what Truss has done.
     """
     with transaction.atomic(using=alias(), durable=True):
         pass
-    if company.environment != conf.environment:
-        raise NotConnectedError(
-            _(
-                "%(company)s belongs to the environment “%(theirs)s”, and this site now runs in “%(ours)s”: "
-                "sandbox and production never mix. Set TRUSS_PORTAL[“ENVIRONMENT”] back, or use a fresh database."
-            )
-            % {"company": company, "theirs": company.environment, "ours": conf.environment}
-        )
-    if not conf.api_url:
-        raise NotConnectedError(
-            _('TRUSS_PORTAL["API_URL"] is not set. Truss publishes no API host: ask Truss for that of %(environment)s.')
-            % {"environment": conf.environment}
-        )
-    if not (conf.access_token and company.slug == DEFAULT_SLUG):
-        raise NotConnectedError(
-            _('%(company)s has no access token: set TRUSS_PORTAL["ACCESS_TOKEN"].') % {"company": company}
-        )
+    refusal = _why_not_connected(company)
+    if refusal:
+        raise NotConnectedError(refusal)
+    connecting, reading = conf.timeout
+    if hurried:
+        connecting, reading = min(connecting, HURRIED_TIMEOUT[0]), min(reading, HURRIED_TIMEOUT[1])
     return TrussClient(
         conf.api_url,
-        conf.access_token,
-        timeout=conf.timeout,
+        conf.access_token or "",
+        timeout=(connecting, reading),
         page_size=conf.page_size,
         cancel_path=conf.cancel_path or "",
+        get_attempts=1 if hurried else GET_ATTEMPTS,
     )
 
 
-def fetch_checkout_link(company: Company, client: TrussClient) -> None:
-    """Ask Truss for the company's checkout link, and its name, where we don't have the link yet."""
-    if company.checkout_link_id:
+def _why_not_connected(company: Company) -> str | None:
+    if company.environment != conf.environment:
+        return _(
+            "%(company)s belongs to the environment “%(theirs)s”, and this site now runs in “%(ours)s”: sandbox and "
+            'production never mix. Set TRUSS_PORTAL["ENVIRONMENT"] back, or use a fresh database.'
+        ) % {"company": company, "theirs": company.environment, "ours": conf.environment}
+    if not conf.api_url:
+        return _(
+            'TRUSS_PORTAL["API_URL"] is not set. Truss publishes no API host: ask Truss for that of %(environment)s.'
+        ) % {"environment": conf.environment}
+    if not (conf.access_token and company.slug == DEFAULT_SLUG):
+        return _('%(company)s has no access token: set TRUSS_PORTAL["ACCESS_TOKEN"].') % {"company": company}
+    return None
+
+
+def learn_company(company: Company, client: TrussClient, *, again: bool = False) -> None:
+    """Ask Truss for the company's checkout link where it isn't known yet; `again` asks in any case.
+
+    Which scope this needs isn't published, and staff can enter the link by hand: so a refusal is logged and stops
+    nobody, and an answer without a link leaves the known one alone.
+    https://docs.trusspayments.com/guides/partner-payment-portal
+    """
+    if company.checkout_link_id and not again:
         return
-    answer = client.fetch_company()
-    company.checkout_link_id = answer.checkout_link_id
-    company.name = company.name or answer.name
-    company.extra = dict(answer.extra)
-    company.save(update_fields=["checkout_link_id", "name", "extra"])
+    try:
+        answer = client.fetch_company()
+    except TrussError as error:
+        logger.warning("The checkout link of %s could not be asked for: %s", company, error)
+        return
+    told = {
+        "checkout_link_id": answer.checkout_link_id or company.checkout_link_id,
+        "name": company.name or answer.name,
+        "extra": dict(answer.extra),
+    }
+    differing = [name for name, value in told.items() if getattr(company, name) != value]
+    for name in differing:
+        setattr(company, name, told[name])
+    if differing:
+        company.save(update_fields=differing)

@@ -34,7 +34,7 @@ from truss_portal.client import (
     UpdateInboundPaymentIntentRequest,
 )
 from truss_portal.conf import conf
-from truss_portal.connection import connect, fetch_checkout_link
+from truss_portal.connection import connect, learn_company
 from truss_portal.database import write_transaction
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Operation, PaymentIntent, SyncRun, TimelineEntry
@@ -152,7 +152,7 @@ def _ask(operation: Operation, client: TrussClient) -> None:
         )
         for item in written.rejected:
             raise UnreadableAnswerError(item.reason)
-        _learn_checkout_link(operation, client)
+        learn_company(operation.company, client)
         return
     if intent.uid is None:
         raise AssertionError(f"operation {operation.pk} is for an invoice that isn't at Truss")
@@ -169,14 +169,6 @@ def _ask(operation: Operation, client: TrussClient) -> None:
         else:
             _record_amendment(operation, intent)
     _read_back(operation, client)
-
-
-def _learn_checkout_link(operation: Operation, client: TrussClient) -> None:
-    """A link for the payer is wanted next. That it can't be learnt now doesn't undo what was done."""
-    try:
-        fetch_checkout_link(operation.company, client)
-    except TrussError as error:
-        logger.warning("The checkout link of %s could not be asked for yet: %s", operation.company, error)
 
 
 def _ask_contact(operation: Operation, client: TrussClient) -> None:

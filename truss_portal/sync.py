@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from truss_portal import mirror
 from truss_portal.client import NotFoundError, TrussClient, TrussError, resources
 from truss_portal.conf import conf
-from truss_portal.connection import connect, fetch_checkout_link
+from truss_portal.connection import connect, learn_company
 from truss_portal.exceptions import LeaseHeldError, TrussPortalError
 from truss_portal.models import Company, PaymentIntent, SyncRun
 
@@ -69,7 +69,7 @@ def refresh(
     # Written before asking: it is the rate limit, and tells a listing that an older answer may be on its way.
     if not mine.update(asked_at=now):
         return False
-    fetch_checkout_link(intent.company, client)
+    learn_company(intent.company, client)
     try:
         answer = client.fetch_payment_intent(intent.uid)
     except NotFoundError:
@@ -141,7 +141,7 @@ class _Run:
 
     def everything(self) -> SyncRun:
         with self._reported():
-            fetch_checkout_link(self.company, self.client)
+            learn_company(self.company, self.client, again=True)
             seen = self._list()
             self._look(self._worth_a_look())
             self._look(self._unlisted(seen))
@@ -151,7 +151,7 @@ class _Run:
 
     def what_is_open(self) -> SyncRun:
         with self._reported():
-            fetch_checkout_link(self.company, self.client)
+            learn_company(self.company, self.client)
             still_open = PaymentIntent.objects.filter(company=self.company).open().filter(missing_since=None)
             self._look([*still_open.values_list("uid", flat=True), *self._worth_a_look()])
         return self.run

@@ -13,6 +13,7 @@ from django.views.generic import TemplateView
 
 from truss_portal import checkout, timeline
 from truss_portal.client import TrussError
+from truss_portal.connection import connect
 from truss_portal.database import write_transaction
 from truss_portal.exceptions import NotConnectedError, NotPayableError
 from truss_portal.models import PayerReturn, PaymentIntent, TimelineEntry
@@ -80,7 +81,8 @@ class ReturnView(TemplateView):
 
     def _look(self, intent: PaymentIntent) -> None:
         try:
-            refresh(intent, not_within=LOOK_AT_MOST_EVERY)
+            with connect(intent.company, hurried=True) as client:
+                refresh(intent, client=client, not_within=LOOK_AT_MOST_EVERY)
         except (TrussError, NotConnectedError) as error:
             logger.warning("A payer came back for invoice %s, and Truss could not be asked: %s", intent, error)
 

@@ -30,7 +30,10 @@ class Company(models.Model):
         _("checkout link ID"),
         max_length=255,
         blank=True,
-        help_text=_("Part of the address of the company's payment portal; read from Truss. Empty: no portal set up."),
+        help_text=_(
+            "Part of the address of the company's payment portal: /pay/<this>/. Read from Truss; enter it by hand only "
+            "where Truss doesn't give it. Empty: no portal set up."
+        ),
     )
     extra = models.JSONField(_("further fields"), default=dict, blank=True, editable=False)
     # The start of the last complete listing: whatever was not changed by it was known to be so then.

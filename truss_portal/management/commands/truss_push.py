@@ -6,11 +6,11 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from truss_portal import actions, outbox, sync, timeline
-from truss_portal.connection import companies
 from truss_portal.exceptions import InvalidRequestError, LeaseHeldError, TrussPortalError
+from truss_portal.management.companies import chosen_companies
 from truss_portal.management.progress import ProgressBars
 from truss_portal.models import Company, Operation, PaymentIntent
 
@@ -26,28 +26,24 @@ class Command(BaseCommand):
         parser.add_argument("--no-progress", action="store_true", help="no progress bar, also on a terminal")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        slug = options["company"]
-        chosen = [company for company in companies() if slug in {None, company.slug}]
-        if not chosen:
-            raise CommandError(
-                f"There is no company “{slug}” in this environment."
-                if slug
-                else 'No company is connected to Truss yet: set TRUSS_PORTAL["ACCESS_TOKEN"] and "API_URL".'
-            )
+        chosen = chosen_companies(options["company"])
         timeline.deliver_due()
         outbox.recover()
         counts = dict.fromkeys(Operation.State.values, 0)
+        problems: list[str] = []
+        limit: int | None = options["limit"]
         with ProgressBars(self.stderr, wanted=not (options["no_progress"] or options["json"])) as bars:
             for company in chosen:
                 try:
                     self._settle(company, bars)
                     if options["retry_failed"]:
                         self._retry_failed(company)
-                    for operation in outbox.push(company, limit=options["limit"], progress=bars.show):
+                    left = None if limit is None else limit - sum(counts.values())
+                    for operation in outbox.push(company, limit=left, progress=bars.show):
                         counts[operation.state] += 1
                 except TrussPortalError as error:
-                    raise CommandError(f"{company}: {error}") from error
-        self._report(chosen, counts, as_json=options["json"])
+                    problems.append(f"{company}: {error}")
+        self._report(chosen, counts, problems, as_json=options["json"])
 
     def _settle(self, company: Company, bars: ProgressBars) -> None:
         if not outbox.unconfirmed(company).exists():
@@ -60,19 +56,22 @@ class Command(BaseCommand):
     def _retry_failed(self, company: Company) -> None:
         for intent in PaymentIntent.objects.filter(company=company, delivery=PaymentIntent.Delivery.FAILED):
             try:
-                actions.send(intent)
+                actions.send(intent, wait=False)
             except (TrussPortalError, InvalidRequestError) as error:
                 self.stderr.write(f"{intent}: {error}")
 
-    def _report(self, chosen: list[Company], counts: dict[str, int], *, as_json: bool) -> None:
+    def _report(self, chosen: list[Company], counts: dict[str, int], problems: list[str], *, as_json: bool) -> None:
         failed = PaymentIntent.objects.filter(company__in=chosen, delivery=PaymentIntent.Delivery.FAILED).count()
         unsettled = sum(outbox.unconfirmed(company).count() for company in chosen)
         if as_json:
-            self.stdout.write(json.dumps({"asked": counts, "failed": failed, "unconfirmed": unsettled}))
+            told = {"asked": counts, "failed": failed, "unconfirmed": unsettled, "problems": problems}
+            self.stdout.write(json.dumps(told))
         else:
-            told = ", ".join(
+            asked = ", ".join(
                 f"{count} {Operation.State(state).label.lower()}" for state, count in counts.items() if count
             )
-            self.stdout.write(f"Asked of Truss: {told or 'nothing was waiting'}. Unconfirmed: {unsettled}.")
-        if unsettled or any(count for state, count in counts.items() if state != Operation.State.DONE):
+            self.stdout.write(f"Asked of Truss: {asked or 'nothing was waiting'}. Unconfirmed: {unsettled}.")
+        for problem in problems:
+            self.stderr.write(problem)
+        if problems or unsettled or any(count for state, count in counts.items() if state != Operation.State.DONE):
             raise SystemExit(1)

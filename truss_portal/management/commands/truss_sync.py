@@ -11,8 +11,8 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from truss_portal import outbox, sync, timeline
-from truss_portal.connection import companies
 from truss_portal.exceptions import LeaseHeldError, TrussError, TrussPortalError
+from truss_portal.management.companies import chosen_companies
 from truss_portal.management.progress import ProgressBars
 from truss_portal.models import Company, PaymentIntent, SyncRun
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-progress", action="store_true", help="no progress bar, also on a terminal")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        chosen = self._companies(options["company"])
+        chosen = chosen_companies(options["company"])
         timeline.deliver_due()
         outbox.recover()
         if options["intent"]:
@@ -43,6 +43,7 @@ class Command(BaseCommand):
         run_company = sync.sync_open if options["open"] else sync.sync_all
         runs: list[SyncRun] = []
         held: list[str] = []
+        failed: list[str] = []
         for company in chosen:
             with ProgressBars(self.stderr, wanted=not (options["no_progress"] or options["json"])) as bars:
                 try:
@@ -51,20 +52,11 @@ class Command(BaseCommand):
                     held.append(str(error))
                     continue
                 except TrussPortalError as error:
-                    raise CommandError(str(error)) from error
+                    failed.append(str(error))
+                    continue
             outbox.settle(run)
             runs.append(run)
-        self._report(runs, held, as_json=options["json"])
-
-    def _companies(self, slug: str | None) -> list[Company]:
-        known = companies()
-        chosen = [company for company in known if slug in {None, company.slug}]
-        if chosen:
-            return chosen
-        if slug:
-            names = ", ".join(company.slug for company in known) or "none"
-            raise CommandError(f"There is no company “{slug}” in this environment. Known: {names}.")
-        raise CommandError('No company is connected to Truss yet: set TRUSS_PORTAL["ACCESS_TOKEN"] and "API_URL".')
+        self._report(runs, held, failed, as_json=options["json"])
 
     def _one(self, chosen: Iterable[Company], uid: UUID, *, as_json: bool) -> None:
         intent = PaymentIntent.objects.filter(company__in=chosen, uid=uid).select_related("company").first()
@@ -83,9 +75,10 @@ class Command(BaseCommand):
         else:
             self.stdout.write(f"{intent}: {state}, {intent.balance_paid} of {intent.total} paid")
 
-    def _report(self, runs: list[SyncRun], held: list[str], *, as_json: bool) -> None:
+    def _report(self, runs: list[SyncRun], held: list[str], failed: list[str], *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps({"runs": [run.as_dict() for run in runs], "held": held}))
+            told = {"runs": [run.as_dict() for run in runs], "held": held, "failed": failed}
+            self.stdout.write(json.dumps(told))
         else:
             for run in runs:
                 self.stdout.write(
@@ -94,9 +87,9 @@ class Command(BaseCommand):
                 )
                 for problem in run.problems:
                     self.stderr.write(f"{run.company}: {problem}")
-        for line in held:
+        for line in [*held, *failed]:
             self.stderr.write(line)
-        if any(run.state != SyncRun.State.DONE for run in runs):
+        if failed or any(run.state != SyncRun.State.DONE for run in runs):
             raise SystemExit(EXIT_FAILED)
         if held:
             raise SystemExit(EXIT_LEASE_HELD)
