@@ -61,7 +61,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_context(browser: Browser, live_site: LiveSite) -> Iterator[Callable[..., BrowserContext]]:
-    """Makes browser windows that share nothing: `new_context(viewport=…, color_scheme="dark")`. Closed after the test."""
+    """Makes browser windows that share nothing: `new_context(color_scheme="dark")`. Closed after the test."""
     made: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:

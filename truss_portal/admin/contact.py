@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db import transaction
 from django.db.models import QuerySet
@@ -21,7 +22,6 @@ from truss_portal.client.request_bodies import NAME_MAX, PHONE_MAX
 from truss_portal.database import alias
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Contact, Operation
-from truss_portal.models.contact import name_key
 from truss_portal.models.contact import name_key
 from truss_portal.outbox import today
 
@@ -193,10 +193,12 @@ class ContactAdmin(TrussAdmin[Contact]):
 
     def response_change(self, request: HttpRequest, obj: Contact) -> HttpResponse:
         """What came of it is told when Truss has answered."""
-        if obj.uid is None:
+        if obj.uid is None or IS_POPUP_VAR in request.POST:
             return super().response_change(request, obj)
         if "_continue" in request.POST:
             return HttpResponseRedirect(request.path)
+        if "_addanother" in request.POST:
+            return HttpResponseRedirect(reverse("admin:truss_portal_contact_add"))
         return self.response_post_save_change(request, obj)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:

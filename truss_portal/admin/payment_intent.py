@@ -25,8 +25,8 @@ from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter
 from .payment_intent_form import PayerField, PayerSelect, PaymentIntentForm, only_company
 from .payment_intent_pages import PaymentIntentPages
 from .payment_intent_verbs import CANCEL, REFRESH, SEND, VERBS, Verb
-from .rows import page_link, person
-from .wording import NO_LINK, NOTHING, day, is_overdue, method, money, payer, why
+from .rows import badge, page_link, person, two_lines
+from .wording import NO_LINK, NOTHING, day, is_overdue, method, moment, money, payer, why, written_to
 
 Delivery = PaymentIntent.Delivery
 Selected = QuerySet[PaymentIntent]
@@ -37,7 +37,8 @@ class PaymentIntentAdmin(PaymentIntentPages):
     """Written and rewritten while it is ours; once Truss has it, only looked at."""
 
     form = PaymentIntentForm
-    list_display = ("number", "payer", "amount", "paid", "left", "due", "standing", "sending", "link")
+    # What finance staff look at first stands where a small screen shows it without scrolling.
+    list_display = ("number", "link", "payer", "left", "due", "standing", "amount", "paid")
     list_display_links = ("number",)
     list_filter = (StatusFilter, DueFilter, AttentionFilter, "delivery", "discovered")
     list_select_related = ("company", "contact")
@@ -73,50 +74,41 @@ class PaymentIntentAdmin(PaymentIntentPages):
     @admin.display(description=gettext_lazy("number"), ordering="reference")
     def number(self, intent: PaymentIntent) -> SafeString | str:
         if not intent.reference or intent.reference == intent.addenda:
-            return Truncator(str(intent)).chars(60)
-        below = Truncator(intent.addenda).chars(60)
-        return format_html('{}<span class="truss-quiet truss-below">{}</span>', intent.reference, below)
+            return Truncator(str(intent)).chars(40)
+        return two_lines(intent.reference, Truncator(intent.addenda).chars(40))
 
     @admin.display(description=gettext_lazy("payer"), ordering="contact__name")
     def payer(self, intent: PaymentIntent) -> SafeString | str:
-        contact = intent.contact
-        if contact is None:
-            return NOTHING
-        return format_html('{}<span class="truss-quiet truss-below">{}</span>', contact.name, contact.email)
+        return two_lines(intent.contact.name, intent.contact.email) if intent.contact else NOTHING
 
     @admin.display(description=gettext_lazy("amount"), ordering="total")
     def amount(self, intent: PaymentIntent) -> str:
         return money(intent.total)
 
-    @admin.display(description=gettext_lazy("paid"), ordering="balance_paid")
-    def paid(self, intent: PaymentIntent) -> str:
-        return money(intent.balance_paid) if intent.balance_paid else NOTHING
-
     @admin.display(description=gettext_lazy("left"), ordering=F("total") - F("balance_paid"))
     def left(self, intent: PaymentIntent) -> str:
         return money(intent.balance_due) if intent.balance_due else NOTHING
+
+    @admin.display(description=gettext_lazy("paid"), ordering="balance_paid")
+    def paid(self, intent: PaymentIntent) -> str:
+        return money(intent.balance_paid) if intent.balance_paid else NOTHING
 
     @admin.display(description=gettext_lazy("due"), ordering="due_date")
     def due(self, intent: PaymentIntent) -> SafeString | str:
         if not is_overdue(intent):
             return day(intent.due_date)
-        return format_html('{} <strong class="truss-badge truss-bad">{}</strong>', day(intent.due_date), _("Overdue"))
+        return format_html("{} {}", day(intent.due_date), badge(_("Overdue")))
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def standing(self, intent: PaymentIntent) -> SafeString | str:
-        label = intent.status_label or NOTHING
+        """Truss's status; before there is one, how far we are with sending."""
         if intent.missing_since:
-            return format_html('{} <strong class="truss-badge truss-bad">{}</strong>', label, _("Not found at Truss"))
+            return format_html("{} {}", intent.status_label, badge(_("Not found at Truss")))
         if intent.attention:
-            return format_html('{} <strong class="truss-badge truss-bad">{}</strong>', label, _("Needs a person"))
-        return label
-
-    @admin.display(description=gettext_lazy("sending"), ordering="delivery")
-    def sending(self, intent: PaymentIntent) -> SafeString | str:
-        label = intent.get_delivery_display()
+            return format_html("{} {}", intent.status_label, badge(_("Needs a person")))
         if intent.delivery in {Delivery.FAILED, Delivery.UNCONFIRMED}:
-            return format_html('<strong class="truss-badge truss-bad">{}</strong>', label)
-        return label
+            return badge(intent.get_delivery_display())
+        return intent.status_label or intent.get_delivery_display()
 
     @admin.display(description=gettext_lazy("checkout link"))
     def link(self, intent: PaymentIntent) -> SafeString | str:
@@ -188,12 +180,12 @@ class PaymentIntentAdmin(PaymentIntentPages):
                 (None, {"fields": [*company, "contact", "total", "addenda", "reference", "due_date"]}),
                 (gettext_lazy("What is said with it"), {"fields": ["note", "memo", "send_email", "send_sms"]}),
             ]
-        facts = [*company, "payer_link", "amount", "paid", "left", "addenda", "reference", "due", "standing"]
-        said = ["note_shown", "memo_shown", *([] if obj.discovered else ["send_email", "send_sms"])]
-        times = ["created_at", "pending_at", "paid_at", "canceled_at"]
-        at_truss = ["sending", "as_of", *[name for name in times if getattr(obj, name)], "uid", "mark", "discovered"]
+        facts = [*company, "payer_link", "amount", "paid", "left", "due", "standing", "checkout_link"]
+        said = ["addenda_shown", "note_shown", "memo_shown", *([] if obj.discovered else ["written_to"])]
+        times = ["created_at", "pending_at", "paid_at", "canceled_at", "missing_since"]
+        at_truss = ["delivery_shown", "as_of", *[name for name in times if getattr(obj, name)], "uid", "mark"]
         return [
-            (None, {"fields": [*facts, "checkout_link"]}),
+            (None, {"fields": facts}),
             (gettext_lazy("What is said with it"), {"fields": said}),
             (gettext_lazy("At Truss"), {"fields": at_truss}),
             *([(gettext_lazy("Further fields from Truss"), {"fields": ["extra"]})] if obj.extra else []),
@@ -215,6 +207,10 @@ class PaymentIntentAdmin(PaymentIntentPages):
     def payer_link(self, intent: PaymentIntent) -> SafeString | str:
         return page_link(intent.contact, payer(intent.contact))
 
+    @admin.display(description=gettext_lazy("description"))
+    def addenda_shown(self, intent: PaymentIntent) -> str:
+        return intent.addenda
+
     @admin.display(description=gettext_lazy("note to the payer"))
     def note_shown(self, intent: PaymentIntent) -> str:
         return intent.note or NOTHING
@@ -223,13 +219,22 @@ class PaymentIntentAdmin(PaymentIntentPages):
     def memo_shown(self, intent: PaymentIntent) -> str:
         return intent.memo or NOTHING
 
+    @admin.display(description=gettext_lazy("Truss writes to"))
+    def written_to(self, intent: PaymentIntent) -> str:
+        return written_to(intent)
+
+    @admin.display(description=gettext_lazy("sending"))
+    def delivery_shown(self, intent: PaymentIntent) -> str:
+        return _("Made at Truss") if intent.discovered else intent.get_delivery_display()
+
     @admin.display(description=gettext_lazy("our mark in Truss's memo"))
     def mark(self, intent: PaymentIntent) -> str:
         return NOTHING if intent.discovered else memo.join("", intent.memo_reference)
 
     @admin.display(description=gettext_lazy("as of"))
-    def as_of(self, intent: PaymentIntent) -> Any:
-        return intent.known_as_of
+    def as_of(self, intent: PaymentIntent) -> str:
+        """When all this was last known to be Truss's truth."""
+        return moment(intent.known_as_of)
 
     @admin.display(description=gettext_lazy("checkout link"))
     def checkout_link(self, intent: PaymentIntent) -> SafeString | str:

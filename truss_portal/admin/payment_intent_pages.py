@@ -13,9 +13,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -184,8 +184,9 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
 
     def _tell_each(self, request: HttpRequest, head: str, reasons: Pairs, level: int) -> None:
         lines = listed(f"{intent}: {reason}" for intent, reason in reasons)
-        items = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
-        self.message_user(request, format_html("{}<ul>{}</ul>", head, items) if lines else head, level)
+        self.message_user(
+            request, format_html_join(mark_safe("<br>"), "{}", ((line,) for line in [head, *lines])), level
+        )
 
     # --- checkout links
 

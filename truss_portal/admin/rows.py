@@ -84,10 +84,20 @@ def page_link(row: models.Model | None, text: object = None) -> SafeString | str
     return format_html('<a href="{}">{}</a>', url, text or row)
 
 
+def badge(text: object) -> SafeString:
+    """What a person should notice: in words, and in color."""
+    return format_html('<strong class="truss-badge truss-bad">{}</strong>', text)
+
+
+def two_lines(first: object, second: object) -> SafeString:
+    """A cell whose second line is less important."""
+    return format_html('{}<span class="truss-quiet truss-below">{}</span>', first, second)
+
+
 def copy_button(
     text: str, *, what: object, record: str = "", ids: object = "", label: object = _("Copy link")
 ) -> SafeString:
-    """A button that copies `text`. `what` is said aloud with it; `record` is the address that is told of these `ids`."""
+    """A button that copies `text`. `what` is said aloud with it; `record` is the address that is told of the `ids`."""
     return format_html(
         '<button type="button" class="truss-copy" data-truss-copy="{}" data-truss-what="{}" data-truss-record="{}" '
         'data-truss-ids="{}" aria-label="{}">{}</button>',

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from truss_portal.models import SyncRun
 
-from .rows import ReadOnlyAdmin
+from .rows import ReadOnlyAdmin, badge
 from .wording import NOTHING
 
 
@@ -36,7 +36,7 @@ class SyncRunAdmin(ReadOnlyAdmin[SyncRun]):
     @admin.display(description=_("outcome"), ordering="state")
     def outcome(self, run: SyncRun) -> SafeString | str:
         if run.state in {SyncRun.State.FAILED, SyncRun.State.ABANDONED}:
-            return format_html('<strong class="truss-badge truss-bad">{}</strong>', run.get_state_display())
+            return badge(run.get_state_display())
         return run.get_state_display()
 
     @admin.display(description=_("took"))

@@ -6,7 +6,6 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from truss_portal.models import Transaction
 from truss_portal.models.transaction import EXTERNAL, OUTBOUND
 
-from .rows import ReadOnlyAdmin, page_link
+from .rows import ReadOnlyAdmin, badge, page_link
 from .wording import method, money, payer
 
 AT_TRUSS: Final = (
@@ -88,5 +87,5 @@ class TransactionAdmin(ReadOnlyAdmin[Transaction]):
     @admin.display(description=gettext_lazy("stage"))
     def shown_stage(self, payment: Transaction) -> SafeString | str:
         if payment.missing_since:
-            return format_html('<strong class="truss-badge truss-bad">{}</strong>', _("Not found at Truss"))
+            return badge(_("Not found at Truss"))
         return payment.stage

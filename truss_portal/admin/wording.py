@@ -107,6 +107,11 @@ def day(value: date | None) -> str:
     return date_format(timezone.localtime(value) if isinstance(value, datetime) else value, "DATE_FORMAT")
 
 
+def moment(value: datetime | None) -> str:
+    """A time in this site's zone."""
+    return date_format(timezone.localtime(value), "DATETIME_FORMAT") if value else NOTHING
+
+
 def broken_rule(error: FieldError) -> tuple[str, str]:
     """The form's field ("" for none in particular) and a sentence about it."""
     field, name = FIELDS.get(error.field, ("", gettext_lazy("The request")))
