@@ -58,7 +58,7 @@ def test_without_a_database_set_aside_nothing_is_reported(no_own_database: None)
     assert check_router() == []
 
 
-def test_a_sandbox_in_production_is_reported_when_deploying(settings: Any) -> None:
+def test_a_sandbox_in_production_is_reported_when_deploying(settings: Any, db: None) -> None:
     settings.DEBUG = False
     assert [each.id for each in check_deploy()] == ["truss_sandbox.W002"]
     deploying = checks.run_checks(include_deployment_checks=True)

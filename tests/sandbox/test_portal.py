@@ -319,7 +319,13 @@ def test_a_custom_payment_never_returns(browser: Browser) -> None:
     assert urlsplit(browser.link("Done")).netloc == ""
     assert "Your invoices" in browser.open(browser.link("Done"))
     assert browser.api.control("GET", "payment-intents") == []
+    assert "A deposit" in browser.open("/sandbox/")
+    returning = re.search(r'action="([^"]+/return)"', browser.page)
+    assert returning is not None
+    browser.address = returning[1]
+    assert "ReturnedTransaction" in browser.submit("")
 
+    browser.open("/sandbox/pay/sandbox/")
     browser.submit("restart")
     browser.open(receipt)
     browser.sign_in("stranger@example.test")

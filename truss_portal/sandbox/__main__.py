@@ -4,6 +4,7 @@ It prints one line, `Truss sandbox at http://...`, when it is ready.
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,11 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--time-zone", default="UTC", help="where a due date's day begins (default: %(default)s)")
     parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
     options = parser.parse_args(arguments)
+    # Asked now: the parent may die while the database is being made.
+    parent = os.getppid() if options.with_parent else None
     with tempfile.TemporaryDirectory(prefix="truss-sandbox-", ignore_cleanup_errors=True) as directory:
         _set_up(options.database or Path(directory) / "sandbox.sqlite3", options.time_zone)
         from truss_portal.sandbox.server import print_address, serve
 
-        serve(options.host, options.port, announce=print_address, with_parent=options.with_parent)
+        serve(options.host, options.port, announce=print_address, parent=parent)
 
 
 def _set_up(database: Path, time_zone: str) -> None:

@@ -21,7 +21,6 @@ from truss_portal.sandbox import mailbox
 from truss_portal.sandbox.models import PAYABLE, Company, Contact, PaymentIntent, Transaction, name_digest
 
 LOWEST_TOTAL = Decimal("1.00")
-PAYMENT_METHODS = ("ach", "credit_card")
 
 CheckoutUrl = Callable[[uuid.UUID], str]
 
@@ -97,9 +96,8 @@ def cancel_payment_intent(company: Company, uid: uuid.UUID) -> PaymentIntent:
         intent = _intent(company, uid)
         if intent.status != "Pending" or intent.transactions.exists():
             raise RefusedError(
-                non_field_errors=f"A payment intent that is {intent.status} or has payments can't be canceled."
-                if intent.status == "Pending"
-                else f"A payment intent that is {intent.status} can't be canceled."
+                non_field_errors=f"This payment intent is {intent.status}. Only one that is Pending and has no "
+                "transactions can be canceled."
             )
         intent.status = "Canceled"
         intent.canceled_at = timezone.now()

@@ -72,8 +72,8 @@ class SandboxServer(ThreadedWSGIServer):
         return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
 
 
-def serve(host: str, port: int, *, announce: Callable[[str], None], with_parent: bool = False) -> None:
-    """Serves until SIGTERM or SIGINT, or until the parent process is gone. Port 0 takes a free one.
+def serve(host: str, port: int, *, announce: Callable[[str], None], parent: int | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, or until the process `parent` is no longer the parent. Port 0 takes a free one.
 
     Raises OSError when the address can't be had.
     """
@@ -85,8 +85,8 @@ def serve(host: str, port: int, *, announce: Callable[[str], None], with_parent:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    if with_parent:
-        threading.Thread(target=_stop_with_parent, args=(os.getppid(), stop), daemon=True).start()
+    if parent is not None:
+        threading.Thread(target=_stop_with_parent, args=(parent, stop), daemon=True).start()
     announce(server.url)
     try:
         server.serve_forever(poll_interval=0.1)

@@ -1,3 +1,4 @@
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,6 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, with_parent: bool, **options: Any) -> None:
         try:
-            serve(host, port, announce=print_address, with_parent=with_parent)
+            serve(host, port, announce=print_address, parent=os.getppid() if with_parent else None)
         except OSError as error:
             raise CommandError(f"Can't serve at {host}:{port}: {error.strerror or error}") from error
