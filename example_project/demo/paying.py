@@ -27,8 +27,10 @@ def a_customer_pays(stage: Stage) -> None:
     narrator.proof("The return page knows, without a word from cron, that it is paid.", page.heading.startswith("Paid"))
     narrator.proof("The mirror says Paid, as Truss does.", invoice_of(order).status == "Paid")
     narrator.proof("The order is marked paid: the shop's signal receiver has heard of it.", is_paid(order))
-    page = payer.follow("Continue")
-    narrator.proof("“Continue” leads back to the order, which says the same.", "paid in full" in page.text, page.text)
+    page = payer.follow("Back to your order")
+    narrator.proof(
+        "“Back to your order” leads to the order, which says the same.", "paid in full" in page.text, page.text
+    )
     narrator.look(stage.page_of(order), stage.in_admin(order))
 
 
@@ -129,7 +131,7 @@ def many_pay_and_close_the_browser(stage: Stage) -> None:
         marked ^ done,
     )
     narrator.look(
-        ("paid orders", stage.url("admin:orders_order_changelist") + "?paid_at__isempty=0"),
+        ("paid orders", stage.url("admin:orders_order_changelist") + "?paid=yes"),
         ("payments", stage.url("admin:truss_portal_transaction_changelist")),
     )
 

@@ -3,6 +3,8 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from example_project.orders.invoicing import send_invoice
 from example_project.orders.models import Customer, Order, OrderLine, OrderQuerySet
@@ -19,6 +21,18 @@ class CustomerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ["name", "email", "secondary_email"]
 
 
+class PaidFilter(admin.SimpleListFilter):
+    title = "payment"
+    parameter_name = "paid"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Paid"), ("no", "Not paid")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        wanted = {"yes": False, "no": True}.get(self.value() or "")
+        return queryset if wanted is None else queryset.filter(paid_at__isnull=wanted)
+
+
 class OrderLineInline(admin.TabularInline):  # type: ignore[type-arg]
     model = OrderLine
     extra = 0
@@ -27,8 +41,8 @@ class OrderLineInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Order)
 class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["number", "customer", "placed_on", "amount", "invoice_state", "paid_at"]
-    list_filter = [("paid_at", admin.EmptyFieldListFilter), "placed_on"]
+    list_display = ["number", "invoice_state", "customer", "amount", "paid_at", "placed_on"]
+    list_filter = [PaidFilter, "placed_on"]
     search_fields = ["number", "customer__name", "customer__email", "purchase_order"]
     list_select_related = ["customer"]
     autocomplete_fields = ["customer"]
@@ -46,12 +60,13 @@ class OrderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description="invoice")
     def invoice_state(self, order: Order) -> str:
-        delivery, status = getattr(order, "invoice_delivery", None), getattr(order, "invoice_status", "")
-        if delivery is None:
+        invoice = getattr(order, "invoice_pk", None)
+        if invoice is None:
             return "not written"
-        if delivery != Delivery.SENT:
-            return str(Delivery(delivery).label)
-        return str(STATUS_LABELS.get(status, status))
+        delivery, status = getattr(order, "invoice_delivery", ""), getattr(order, "invoice_status", "")
+        state = STATUS_LABELS.get(status, status) if delivery == Delivery.SENT else Delivery(delivery).label
+        url = reverse("admin:truss_portal_paymentintent_change", args=[invoice])
+        return format_html('<a href="{}">{}</a>', url, state)
 
     def has_change_permission(self, request: HttpRequest, obj: Order | None = None) -> bool:
         """An order stands as it is once its invoice has gone out: change the invoice itself from then on."""

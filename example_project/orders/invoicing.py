@@ -24,7 +24,7 @@ def send_invoice(order: Order, *, actor: AbstractBaseUser | None = None) -> Paym
             "phone": customer.phone,
         },
         total=order.total,
-        addenda=f"Harbor Street Supply, order {order.number}",
+        addenda=f"Order {order.number}",
         due_date=order.due_date_from(timezone.localdate()),
         note=f"Your purchase order: {order.purchase_order}" if order.purchase_order else "Thank you for your order.",
         memo=f"Net {order.net_days}",

@@ -36,9 +36,10 @@ class Customer(models.Model):
 
 class OrderQuerySet(models.QuerySet["Order"]):
     def with_invoice_state(self) -> Self:
-        """Adds `invoice_delivery` and `invoice_status`, both None where no invoice has been written."""
+        """Adds `invoice_pk`, `invoice_delivery` and `invoice_status`, all None where no invoice has been written."""
         invoice = PaymentIntent.objects.filter(reference=OuterRef("number"))
         return self.annotate(
+            invoice_pk=Subquery(invoice.values("pk")[:1]),
             invoice_delivery=Subquery(invoice.values("delivery")[:1]),
             invoice_status=Subquery(invoice.values("status")[:1]),
         )
@@ -51,10 +52,10 @@ class Order(models.Model):
     placed_on = models.DateField(default=timezone.localdate)
     purchase_order = models.CharField(max_length=40, blank=True, help_text="The customer's own number for it.")
     net_days = models.PositiveSmallIntegerField(
-        "terms",
+        "terms in days",
         default=30,
         validators=[MinValueValidator(7)],
-        help_text="Days from the invoice to its due date: a week at least.",
+        help_text="From the invoice to its due date: a week at least.",
     )
     paid_at = models.DateTimeField("paid", null=True, blank=True, editable=False)
 

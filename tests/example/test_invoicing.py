@@ -24,7 +24,7 @@ class TestSending:
         [held] = shop.payment_intents()
         assert str(invoice.uid) == held["uid"]
         assert invoice.reference == "HS-1008"
-        assert held["addenda"] == "Harbor Street Supply, order HS-1008"
+        assert held["addenda"] == "Order HS-1008"
         assert Decimal(held["total"]) == order.total == Decimal("1523.05")
         assert held["due_date"] == str(timezone.localdate() + timedelta(days=10))
         assert held["note"] == f"Your purchase order: {order.purchase_order}"

@@ -120,7 +120,7 @@ class TestReturnPage:
         page = client.get(f"{back}&payment_intent_uid={invoice.uid}&result=success").content.decode()
         assert "Restaurant and café supplies, Seattle" in page
         assert "Paid in full. Thank you!" in page
-        assert f'href="{order.get_absolute_url()}"' in page
+        assert f'<a href="{order.get_absolute_url()}">Back to your order</a>' in page
 
 
 class TestAdmin:
