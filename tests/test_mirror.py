@@ -221,6 +221,17 @@ def test_an_invoice_that_truss_has_twice_is_kept_twice_and_marked_for_a_person()
     assert make.kinds(intent).count("attention") == 1
 
 
+def test_a_double_is_noted_also_when_it_comes_later() -> None:
+    intent = make.draft(company=make.company())
+    first, second = (make.payload(memo=f"[TP-{intent.memo_reference}]", total="120.00") for _ in range(2))
+    mirror.write(intent.company, [make.listed(first)])
+    mirror.write(intent.company, [make.listed(second, 1)])
+    intent.refresh_from_db()
+    assert str(intent.uid) == first["uid"]
+    assert first["uid"] in intent.attention
+    assert second["uid"] in intent.attention
+
+
 def test_an_answer_to_a_create_without_our_mark_takes_over_what_a_listing_brought_in_first() -> None:
     intent = make.draft(company=make.company())
     body = make.payload(memo=None, transactions=[make.transaction_payload()])
