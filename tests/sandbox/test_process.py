@@ -92,6 +92,10 @@ def test_a_dropped_connection_sends_not_one_byte(truss_sandbox: Sandbox) -> None
         assert connection.recv(1000) == b""
 
 
+def test_one_that_runs_already_is_spoken_to_at_its_address(truss_sandbox: Sandbox) -> None:
+    assert len(Sandbox.at(f"{truss_sandbox.url}/").create_many(2)) == len(truss_sandbox.payment_intents()) == 2
+
+
 def test_a_connection_is_kept_for_the_next_request(truss_sandbox: Sandbox) -> None:
     with requests.Session() as session:
         for _ in range(3):

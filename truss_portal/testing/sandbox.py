@@ -54,6 +54,13 @@ class Sandbox:
         # Proxies of the environment must not come between this machine and itself.
         self._session.trust_env = False
 
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """One that runs already, such as the sandbox that a site on this machine has mounted at `url`."""
+        sandbox = cls()
+        sandbox.url = url.rstrip("/")
+        return sandbox
+
     # ---- the process
 
     def start(self) -> Self:
