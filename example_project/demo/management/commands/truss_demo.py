@@ -107,7 +107,7 @@ class Command(BaseCommand):
 
 def _demo_user() -> str:
     """The superuser's password: the same each time, and unknown to whoever doesn't know this site's SECRET_KEY."""
-    password = salted_hmac("example_project.demo", USER).hexdigest()[:12]
+    password = salted_hmac("example_project.demo", USER, algorithm="sha256").hexdigest()[:12]
     user, _new = get_user_model().objects.get_or_create(
         username=USER, defaults={"is_staff": True, "is_superuser": True, "email": "demo@harborstreet.example"}
     )
