@@ -154,6 +154,8 @@ class ContactAdmin(TrussAdmin[Contact]):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
         """Of a selection none may be Truss's customer, or nobody is deleted."""
         deletable, count, perms_needed, protected = super().get_deleted_objects(objs, request)
+        # Nobody's permission is missing for these: the reason is said instead.
+        perms_needed -= {self.opts.verbose_name} if self.has_delete_permission(request) else set()
         text = _("%(payer)s (a customer at Truss)")
         told = [text % {"payer": payer(contact)} for contact in objs if contact.uid]
         return deletable, count, perms_needed, [*protected, *told]

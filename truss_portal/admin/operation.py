@@ -20,15 +20,8 @@ from .wording import NOTHING
 @admin.register(Operation)
 class OperationAdmin(ReadOnlyAdmin[Operation]):
     list_display = (
-        "requested_at",
-        "kind",
-        "subject",
-        "state",
-        "requested_by",
-        "attempts",
-        "next_attempt_at",
-        "short_error",
-    )
+        "requested_at", "kind", "subject", "state", "short_error", "requested_by", "attempts", "next_attempt_at",
+    )  # fmt: skip
     list_filter = ("state", "kind", "requested_at")
     list_select_related = ("payment_intent", "contact", "requested_by")
     search_fields = ("payment_intent__reference", "payment_intent__addenda", "contact__name", "contact__email")

@@ -167,6 +167,8 @@ class PaymentIntentAdmin(PaymentIntentPages):
         rows = PaymentIntent.objects.select_for_update().filter(pk__in=[intent.pk for intent in objs])
         sent = [intent for intent in rows.order_by("pk") if intent.delivery != Delivery.UNSENT]
         deletable, count, perms_needed, protected = super().get_deleted_objects(objs, request)
+        # Nobody's permission is missing for these: the reason is said instead.
+        perms_needed -= {self.opts.verbose_name} if self.has_delete_permission(request) else set()
         text = _("%(invoice)s (not a draft: %(delivery)s)")
         told = [text % {"invoice": intent, "delivery": intent.get_delivery_display().lower()} for intent in sent]
         return deletable, count, perms_needed, [*protected, *told]
