@@ -53,14 +53,15 @@ TEMPLATES = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+# A file: a live server answers in threads, and the one connection of an in-memory database can't be shared by
+# transactions. Of this process alone: several test runs may be under way.
+_FILE = str(Path(tempfile.gettempdir()) / f"truss_portal_{os.getpid()}.sqlite3")
 _SERVERS: dict[str, dict[str, Any]] = {
     "sqlite": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": ":memory:",
+        "NAME": _FILE,
         "OPTIONS": {"timeout": 20, "init_command": "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY;"},
-        # A file: a live server answers in threads, and the one connection of an in-memory database can't be shared by
-        # transactions. Of this process alone: several test runs may be under way.
-        "TEST": {"NAME": str(Path(tempfile.gettempdir()) / f"truss_portal_{os.getpid()}.sqlite3")},
+        "TEST": {"NAME": _FILE},
     },
     "postgresql": {"ENGINE": "django.db.backends.postgresql", "NAME": "truss_portal", "HOST": "127.0.0.1"},
     "mariadb": {
