@@ -33,12 +33,12 @@ RETURN = "https://billing.example.com/truss/callback?a=b&c=ü"
 
 def exchange(server: Server, **changes: Any) -> Token:
     given = {"client_id": "tp_client", "client_secret": "s3cr3t&=+ü", "code": "ac_7Yq2", "redirect_uri": RETURN}
-    return exchange_code(server.url, **(given | changes), timeout=(1, 0.3))
+    return exchange_code(server.url, **(given | changes), timeout=(5, 5))
 
 
 def refresh(server: Server, **changes: Any) -> Token:
     given = {"client_id": "tp_client", "client_secret": "s3cr3t&=+ü", "refresh_token": "rt_old"}
-    return refresh_token(f"{server.url}/", **(given | changes), timeout=(1, 0.3))
+    return refresh_token(f"{server.url}/", **(given | changes), timeout=(5, 5))
 
 
 def test_a_code_is_exchanged(server: Server) -> None:

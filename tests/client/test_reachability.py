@@ -60,8 +60,11 @@ def test_a_write_whose_answer_is_lost_is_unknown(
     server: Server, connect: Connect, behaviour: loopback.Behaviour, write: Callable[[TrussClient], object]
 ) -> None:
     server.otherwise = behaviour
-    client = connect(server.url, timeout=(1, 0.2))
+    client = connect(server.url, timeout=(5, 0.5 if behaviour is stall else 5))
     assert_unanswered(lambda: write(client))
+    deadline = time.monotonic() + 5  # on a busy machine the server's thread may come after the client's time-out
+    while not server.received and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert len(server.received) == 1
 
 
@@ -92,7 +95,7 @@ def test_an_answer_in_time_though_slow(server: Server, connect: Connect) -> None
         answer(intent())(handler)
 
     server.otherwise = slowly
-    assert create(connect(server.url, timeout=(1, 1)))
+    assert create(connect(server.url, timeout=(5, 5)))
 
 
 # --- TLS
@@ -141,7 +144,7 @@ def test_an_answer_lost_over_tls_is_unknown(
     secure_server: Server, connect: Connect, certificate: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Any
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    client = connect(f"https://localhost:{secure_server.server_port}", timeout=(2, 0.3))
+    client = connect(f"https://localhost:{secure_server.server_port}", timeout=(5, 1))
     secure_server.will(answer(intent()), behaviour)
     assert create(client)
     assert_unanswered(lambda: create(client))

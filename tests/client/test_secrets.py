@@ -71,11 +71,11 @@ CALLS: list[tuple[Call, tuple[str, ...]]] = [
     (lambda client, _url: client.fetch_payment_intent(UID), (TOKEN,)),
     (lambda client, _url: client.update_payment_intent(UID, UpdateInboundPaymentIntentRequest(memo="m")), (TOKEN,)),
     (
-        lambda _client, url: exchange_code(url, "id", CLIENT_SECRET, CODE, "https://shop.test/", timeout=(1, 0.1)),
+        lambda _client, url: exchange_code(url, "id", CLIENT_SECRET, CODE, "https://shop.test/", timeout=(5, 0.5)),
         (CLIENT_SECRET, CODE),
     ),
     (
-        lambda _client, url: refresh_token(url, "id", CLIENT_SECRET, REFRESH_TOKEN, timeout=(1, 0.1)),
+        lambda _client, url: refresh_token(url, "id", CLIENT_SECRET, REFRESH_TOKEN, timeout=(5, 0.5)),
         (CLIENT_SECRET, REFRESH_TOKEN),
     ),
 ]
@@ -105,7 +105,7 @@ def test_no_secret_is_found_anywhere(
     server: Server, connect: Callable[..., TrussClient], caplog: pytest.LogCaptureFixture, call: Call, secrets: Any
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    client = connect(server.url, timeout=(1, 0.1), get_attempts=1)
+    client = connect(server.url, timeout=(5, 0.5), get_attempts=1)
     texts = [repr(client), repr(vars(client)), *map(repr, vars(client).values())]
     answers = list(nasty_answers(secrets))
     failures = 0
