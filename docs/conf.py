@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 # The Python reference is read from the code, and models can't be imported without settings.
 settings.configure(
-    SECRET_KEY="for reading docstrings only",
+    SECRET_KEY="for reading docstrings only",  # noqa: S106
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "truss_portal"],
     USE_TZ=True,
 )
@@ -24,7 +24,7 @@ release = truss_portal.__version__
 version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build", "requirements.*"]
+exclude_patterns = ["_build", "requirements.*", "screenshots.py"]
 nitpicky = False
 default_role = "code"
 
