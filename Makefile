@@ -4,6 +4,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+DOCS_INSTALLED := $(VENV)/installed-for-docs
 ARGS ?=
 
 # The first of these that is new enough; PYTHON=/path/to/python names another.
@@ -32,6 +33,10 @@ $(INSTALLED): tests/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -e '.[example]'
 	@touch $@
 
+$(DOCS_INSTALLED): docs/requirements.txt $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
+
 demo: $(INSTALLED)
 	$(BIN)/python manage.py truss_demo $(ARGS)
 
@@ -47,7 +52,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(INSTALLED)
+docs: $(DOCS_INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:

@@ -2,8 +2,8 @@
 
 `DEBUG` [on], `SECRET_KEY`, `ALLOWED_HOSTS`, `CSRF_TRUSTED_ORIGINS`, `DATABASE_URL`, `SANDBOX_DATABASE_URL`,
 `STATIC_ROOT` and `LOG_LEVEL` are Django's. `SITE_URL` [http://127.0.0.1:8000] is where this site is reached from
-outside, and `BEHIND_TLS_PROXY` says that a proxy in front of it sets X-Forwarded-Proto. With DEBUG off, SECRET_KEY and
-SITE_URL are required.
+outside, and `BEHIND_TLS_PROXY` says that a proxy in front of it sets X-Forwarded-Proto. With DEBUG off, SECRET_KEY is
+required and SITE_URL has no default.
 
 Each key of `TRUSS_PORTAL` is read from the variable of its name with `TRUSS_` before it: `TRUSS_ENVIRONMENT`,
 `TRUSS_API_URL`, `TRUSS_ACCESS_TOKEN` and so on; lists with commas between their items. A real site sets at least those
@@ -19,7 +19,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 DEBUG = env.bool("DEBUG", default=True)
-SITE_URL = (env.str("SITE_URL", default="http://127.0.0.1:8000") if DEBUG else env.str("SITE_URL")).rstrip("/")
+SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000" if DEBUG else "").rstrip("/")
 
 
 def _comma_separated(text: str) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ _from_environment = {
 }
 USES_SANDBOX = _from_environment.get("ENVIRONMENT", "local") == "local"
 
-TRUSS_PORTAL: dict[str, Any] = {"RETURN_URL": f"{SITE_URL}/truss/return/"}
+TRUSS_PORTAL: dict[str, Any] = {"RETURN_URL": f"{SITE_URL}/truss/return/" if SITE_URL else None}
 if USES_SANDBOX:
     TRUSS_PORTAL |= {
         "ENVIRONMENT": "local",
@@ -78,7 +78,7 @@ TRUSS_PORTAL |= _from_environment
 TRUSS_SANDBOX: dict[str, Any] = {
     "COMPANY_NAME": "Harbor Street Supply",
     "CHECKOUT_LINK_ID": "harbor-street",
-    "ALLOWED_REDIRECTS": [TRUSS_PORTAL["RETURN_URL"]],
+    "ALLOWED_REDIRECTS": [TRUSS_PORTAL["RETURN_URL"]] if TRUSS_PORTAL["RETURN_URL"] else [],
 }
 
 # A key that everybody can read is good enough for a site that only this machine can reach.

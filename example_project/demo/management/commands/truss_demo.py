@@ -67,11 +67,9 @@ class Command(BaseCommand):
         began = time.monotonic()
         samples = list(seed.read_orders())
         narrator = Narrator(self.stdout, self.style)
-        sandbox = Sandbox()
-        sandbox.url = f"{site}/sandbox"
         stage = Stage(
             site=site,
-            sandbox=sandbox,
+            sandbox=Sandbox.at(f"{site}/sandbox"),
             narrator=narrator,
             samples=samples,
             wanted=len(samples) if orders is None else max(orders, 0),
