@@ -22,9 +22,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-WIDE = {"width": 1200, "height": 760}
+WIDE = {"width": 1260, "height": 760}
 PAGE = {"width": 760, "height": 620}
 PHONE = {"width": 400, "height": 760}
+INVOICE_HEIGHT = 1750
 INVOICES = "/admin/truss_portal/paymentintent/"
 
 
@@ -68,6 +69,8 @@ def shoot(page: Page, name: str, *, height: int | None = None) -> None:
 
 
 def sign_in(context: BrowserContext, base: str, password: str) -> Page:
+    # As a person leaves it who works with one list: Django's sidebar folded away.
+    context.add_init_script("localStorage.setItem('django.admin.navSidebarIsOpen', 'false')")
     page = context.new_page()
     page.goto(f"{base}/admin/login/?next={INVOICES}")
     page.fill("#id_username", "demo")
@@ -89,7 +92,7 @@ def staff(browser: Browser, base: str, password: str) -> None:
     paid = page.locator("#result_list tbody tr", has_text="Partially paid").first.locator("th a").get_attribute("href")
     invoice = f"{base}{urlsplit(str(paid)).path}"
     page.goto(invoice)
-    shoot(page, "invoice", height=1250)
+    shoot(page, "invoice", height=INVOICE_HEIGHT)
     drafts = f"{base}{INVOICES}?delivery__exact=unsent"
     page.goto(drafts)
     write_draft(page, base)
@@ -108,7 +111,7 @@ def staff(browser: Browser, base: str, password: str) -> None:
         other.goto(f"{base}{INVOICES}")
         shoot(other, f"invoice-list-{name}", height=760 if name == "dark" else 900)
         other.goto(invoice)
-        shoot(other, f"invoice-{name}", height=1250 if name == "dark" else 1400)
+        shoot(other, f"invoice-{name}", height=INVOICE_HEIGHT if name == "dark" else 1400)
 
 
 def write_draft(page: Page, base: str) -> None:
