@@ -138,7 +138,7 @@ def test_search_finds_number_payer_emails_description_and_our_mark(boss: Client)
     payer = contact("Ortega Bakery", email="ap@ortega.test", secondary_email="boss@ortega.test")
     wanted = make.row(addenda="Oven repair", reference="INV-77", contact=payer)
     make.row(addenda="Another")
-    for search in ("INV-77", "oven", "ortega", "ap@ortega", "boss@ortega.test", f"[TP-{wanted.memo_reference}]"):
+    for search in ("INV-77", "Oven", "Ortega", "ap@ortega", "boss@ortega.test", f"[TP-{wanted.memo_reference}]"):
         assert rows(see(boss, LIST, q=search)) == 1, search
 
 

@@ -73,6 +73,11 @@ class TestWriting:
         found = errors(boss.post(url("paymentintent_add"), form(total="", addenda="")))
         assert found == {name: ["This field is required."] for name in ("contact", "total", "addenda")}
 
+    def test_an_unreadable_amount_hides_no_other_mistake(self, boss: Client) -> None:
+        found = errors(boss.post(url("paymentintent_add"), form(contact=payer(), total="much", note="n" * 501)))
+        assert found["total"] == ["Enter a number."]
+        assert "The note must have at most 500 characters" in found["note"][0]
+
     def test_a_number_is_given_once(self, boss: Client) -> None:
         contact = payer()
         boss.post(url("paymentintent_add"), form(contact=contact, reference="INV-1"))

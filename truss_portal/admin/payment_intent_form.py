@@ -86,9 +86,10 @@ class PaymentIntentForm(_Form):
     def _check_rules(self, filled: PaymentIntent) -> None:
         # A field that couldn't be read has its own message already, and stands here as it was before.
         unread = set(self.fields) - self.cleaned_data.keys()
+        if "total" in unread:
+            filled.total = actions.LEAST_LEFT
         try:
-            if filled.total is not None:
-                actions.validate(filled)
+            actions.validate(filled)
         except InvalidRequestError as error:
             for rule in error.errors:
                 name, sentence = broken_rule(rule)
