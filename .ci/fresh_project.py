@@ -1,6 +1,6 @@
 """Install the built wheel into a project that has nothing else, by the README's steps, and use it.
 
-    python .ci/fresh_project.py dist/truss_portal-*.whl
+python .ci/fresh_project.py dist/truss_portal-*.whl
 """
 
 import subprocess
