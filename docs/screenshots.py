@@ -143,7 +143,7 @@ def payer(browser: Browser, base: str) -> None:
     for part in ("part", "rest"):
         if part == "part":
             identify(page, base)
-            shoot(page, "sandbox-invoice", height=760)
+            shoot(page, "sandbox-invoice", height=870)
             page.fill("#id_amount", "50.00")
         page.get_by_role("button", name="Pay now").click()
         if part == "part":
