@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import django
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -256,5 +257,11 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
         return TemplateResponse(
             request,
             template,
-            {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context},
+            {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "media": self.media,
+                "crumbs_are_a_list": django.VERSION >= (6, 1),
+                **context,
+            },
         )
