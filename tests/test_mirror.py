@@ -331,7 +331,6 @@ def test_history_of_an_invoice_made_at_truss_is_told_without_signals() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="an in-memory SQLite database has one connection")
 def test_two_writers_of_the_same_new_page_make_one_row_each() -> None:
     company = make.company()
     payer = make.contact_payload()

@@ -119,10 +119,11 @@ class TestReturn:
         assert "no-store" in answer["Cache-Control"]
 
     def test_part_paid_with_what_is_left(self, client: Client, truss: Sandbox) -> None:
-        intent = self._paid(truss, amount="20.50")
+        intent = make.sent(total="1523.05")
+        truss.pay(str(intent.uid), amount="20.50")
         page = self._visit(client, intent, result="success").content.decode()
-        assert "$99.50 is left to pay" in page
-        assert "$20.50 of $120.00" in page
+        assert "$1,502.55 is left to pay" in page
+        assert "$20.50 of $1,523.05" in page
         assert "Pay the rest" in page
         assert "a•••@acme.test" in page
         assert "ap@acme.test" not in page

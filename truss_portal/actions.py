@@ -146,8 +146,8 @@ def amend(
 ) -> Operation | None:
     """Change an invoice: at Truss when it is there, here when it isn't sent yet (then no operation is returned).
 
-    Only what is given is changed. Truss lets `addenda`, `note` and `total` stand once an invoice is paid or canceled,
-    and wants at least 1.00 left to pay after a new `total`.
+    Only what is given is changed. Once an invoice is paid or canceled Truss doesn't change its `addenda`, `note` and
+    `total` any more; after a new `total` it wants at least 1.00 left to pay.
     """
     given = {"total": total, "addenda": addenda, "due_date": due_date, "note": note, "memo": memo}
     changes: dict[str, Any] = {name: value for name, value in given.items() if not isinstance(value, Unset)}

@@ -18,7 +18,7 @@ def url(name: str, *args: Any) -> str:
 def text_of(response: Any) -> str:
     """The page as people read it: no tags, single spaces."""
     body = re.sub(r"<(script|style)\b.*?</\1>", " ", response.content.decode(), flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body.replace("<wbr>", ""))).split())
 
 
 def see(client: Client, name: str, *args: Any, **query: Any) -> str:

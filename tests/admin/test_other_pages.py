@@ -175,9 +175,15 @@ class TestCompanies:
         row = make.company()
         page = boss.get(url("company_change", row.pk)).content.decode()
         assert f'data-truss-copy="{row.portal_url()}"' in page
-        assert 'name="checkout_link_id"' not in page
         Company.objects.update(checkout_link_id="")
         assert "has no payment portal link yet" in see(boss, "company_change", row.pk)
+
+    def test_a_link_that_truss_does_not_give_is_entered_by_hand(self, boss: Client) -> None:
+        row = make.company(checkout_link_id="")
+        entered = {"slug": row.slug, "name": "Bakers", "environment": "local", "checkout_link_id": "by-hand"}
+        boss.post(url("company_change", row.pk), entered)
+        row.refresh_from_db()
+        assert row.portal_url().endswith("/pay/by-hand")
 
     def test_one_can_be_added_for_this_environment(self, boss: Client) -> None:
         assert "No company yet." in see(boss, "company_changelist")

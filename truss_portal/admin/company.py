@@ -32,7 +32,7 @@ class CompanyAdmin(TrussAdmin[Company]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Company | None = None) -> list[str]:
         """Sandbox and production never mix: the environment stands once something belongs to the company."""
-        fixed = ["checkout_link_id", "portal_link", "listed_at"]
+        fixed = ["portal_link", "listed_at"]
         used = obj is not None and (obj.payment_intents.exists() or obj.contacts.exists())
         return [*fixed, "environment"] if used else fixed
 

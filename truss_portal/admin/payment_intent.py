@@ -25,7 +25,7 @@ from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter
 from .payment_intent_form import PayerField, PayerSelect, PaymentIntentForm, only_company
 from .payment_intent_pages import PaymentIntentPages
 from .payment_intent_verbs import CANCEL, REFRESH, SEND, VERBS, Verb
-from .rows import badge, page_link, person, two_lines
+from .rows import badge, breakable, page_link, person, two_lines
 from .wording import NO_LINK, NOTHING, day, is_overdue, method, moment, money, payer, why, written_to
 
 Delivery = PaymentIntent.Delivery
@@ -79,7 +79,7 @@ class PaymentIntentAdmin(PaymentIntentPages):
 
     @admin.display(description=gettext_lazy("payer"), ordering="contact__name")
     def payer(self, intent: PaymentIntent) -> SafeString | str:
-        return two_lines(intent.contact.name, intent.contact.email) if intent.contact else NOTHING
+        return two_lines(intent.contact.name, breakable(intent.contact.email)) if intent.contact else NOTHING
 
     @admin.display(description=gettext_lazy("amount"), ordering="total")
     def amount(self, intent: PaymentIntent) -> str:

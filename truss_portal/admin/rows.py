@@ -94,6 +94,12 @@ def two_lines(first: object, second: object) -> SafeString:
     return format_html('{}<span class="truss-quiet truss-below">{}</span>', first, second)
 
 
+def breakable(email: str) -> SafeString:
+    """An email that a narrow cell breaks at its @, and not in the middle of a word."""
+    name, at, host = email.partition("@")
+    return format_html("{}{}<wbr>{}", name, at, host)
+
+
 def copy_button(
     text: str, *, what: object, record: str = "", ids: object = "", label: object = _("Copy link")
 ) -> SafeString:

@@ -43,7 +43,8 @@ class SyncRun(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.company.slug} {self.started_at:%Y-%m-%d %H:%M}"
+        started = timezone.localtime(self.started_at) if timezone.is_aware(self.started_at) else self.started_at
+        return f"{self.company.slug} {started:%Y-%m-%d %H:%M}"
 
     def as_dict(self) -> dict[str, Any]:
         """The run as `truss_sync --json` prints it. Times are ISO 8601, counts are plain numbers."""

@@ -1,6 +1,6 @@
 """pytest fixtures over a pretend Truss that runs as a process of its own.
 
-    def test_an_order_is_paid(truss_sandbox, settings, db):
+    def test_an_order_is_paid(truss_sandbox, settings, transactional_db):  # sending waits for a commit
         settings.TRUSS_PORTAL = {
             "ENVIRONMENT": "local", "API_URL": truss_sandbox.url, "ACCESS_TOKEN": truss_sandbox.token,
         }
