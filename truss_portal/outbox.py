@@ -249,8 +249,9 @@ def _write_failure(operation: Operation, error: TrussError | ActionRefusedError)
         "error": explain(operation, error),
     }
     with write_transaction():
-        # While Truss was asked a listing may have found the invoice: then it is sent, whatever this answer was.
-        mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING)
+        # While Truss was asked a listing may have found the invoice: then it is sent, whatever this answer was. Or the
+        # claim ran out and another process is at it: the number of the attempt says whose claim it is.
+        mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING, attempts=operation.attempts)
         if isinstance(error, ActionRefusedError) or error.outcome == Outcome.REFUSED:
             state, delivery, kind = State.REFUSED, Delivery.FAILED, TimelineEntry.Kind.REFUSED
             answer |= {"open_create_of": None, "finished_at": timezone.now()}

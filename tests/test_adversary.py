@@ -1,0 +1,84 @@
+"""What only goes wrong when two things happen at once, a process dies, or somebody is up to something."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from tests import make
+from truss_portal import actions, outbox, sync
+from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
+from truss_portal.models import Operation, PaymentIntent
+from truss_portal.testing.sandbox import Sandbox
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Delivery = PaymentIntent.Delivery
+
+
+def at_once(*work: Callable[[], Any]) -> list[BaseException]:
+    """Do these in threads that start together; what they raised."""
+    errors: list[BaseException] = []
+    start = threading.Barrier(len(work))
+
+    def run(job: Callable[[], Any]) -> None:
+        try:
+            start.wait(timeout=10)
+            job()
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return errors
+
+
+def due_now() -> None:
+    Operation.objects.update(next_attempt_at=timezone.now())
+
+
+class SlowClient:
+    """A client whose create takes so long that `meanwhile` happens before its answer is there."""
+
+    def __init__(self, meanwhile: Callable[[], Any], answer: Exception) -> None:
+        self.meanwhile = meanwhile
+        self.answer = answer
+
+    def create_payment_intent(self, *_given: Any, **_more: Any) -> resources.PaymentIntent:
+        self.meanwhile()
+        raise self.answer
+
+
+class TestClaims:
+    @pytest.mark.parametrize("late", [RateLimitedError(), RefusedError()])
+    def test_who_lost_the_claim_cannot_end_the_next_one_s(self, truss: Sandbox, late: Exception) -> None:
+        operation = actions.send(make.draft(), wait=False)
+
+        def everybody_thinks_it_dead() -> None:
+            Operation.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+            outbox.recover()
+            Operation.objects.update(unconfirmed_at=timezone.now() - timedelta(hours=1))
+            outbox.settle(sync.sync_all(operation.company))
+            assert outbox._claim(Operation.objects.get(pk=operation.pk)), "the next one is at it"
+
+        outbox.perform(operation.pk, client=cast("TrussClient", SlowClient(everybody_thinks_it_dead, late)))
+        operation.refresh_from_db()
+        intent = PaymentIntent.objects.get()
+        assert (operation.state, intent.delivery) == ("sending", Delivery.SENDING)
+        assert not intent.is_editable
+
+
+class TestAtOnce:
+    def test_two_processes_sending_one_invoice_send_it_once(self, truss: Sandbox) -> None:
+        intent = make.draft()
+        jobs = [lambda: actions.send(PaymentIntent.objects.get(pk=intent.pk))] * 4
+        assert at_once(*jobs) == []
+        assert len(truss.payment_intents()) == 1
