@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
@@ -55,6 +56,32 @@ class SlowClient:
     def create_payment_intent(self, *_given: Any, **_more: Any) -> resources.PaymentIntent:
         self.meanwhile()
         raise self.answer
+
+
+class TestRepeats:
+    def test_an_older_amendment_never_overtakes_a_newer_one(self, truss: Sandbox) -> None:
+        intent = make.sent()
+        truss.fault("rate_limit", method="PATCH", count=1)
+        older = actions.amend(intent, total="130.00", note="Thanks")
+        assert older is not None
+        assert older.state == "queued"
+        actions.amend(intent, total="140.00")
+        assert intent.total == Decimal("140.00")
+        due_now()
+        list(outbox.push(intent.company))
+        [there] = truss.payment_intents()
+        assert (there["total"], there["note"]) == ("140.00", "Thanks")
+
+    def test_an_older_change_of_a_payer_never_overtakes_a_newer_one(self, truss: Sandbox) -> None:
+        contact = make.sent().contact
+        assert contact is not None
+        truss.fault("error_after", method="PATCH", count=1)
+        actions.update_contact(contact, email="typo@acme.test")
+        actions.update_contact(contact, email="right@acme.test")
+        due_now()
+        states = [operation.state for operation in outbox.push(contact.company)]
+        assert truss.payment_intents()[0]["contact"]["email"] == "right@acme.test"
+        assert states == ["done"]
 
 
 class TestClaims:

@@ -160,8 +160,9 @@ def _ask(operation: Operation, client: TrussClient) -> None:
         client.cancel_payment_intent(intent.uid)
         _settle_cancel(operation, client)
         return
-    request = update_request(operation.body)
-    client.update_payment_intent(intent.uid, request, today=today())
+    if not _still_wanted(operation):
+        return
+    client.update_payment_intent(intent.uid, update_request(operation.body), today=today())
     with write_transaction():
         _finish(operation, State.DONE)
         if operation.kind == Kind.RESEND_EMAIL:
@@ -175,12 +176,33 @@ def _ask_contact(operation: Operation, client: TrussClient) -> None:
     contact = operation.contact
     if contact is None or contact.uid is None:
         raise AssertionError(f"operation {operation.pk} has no contact at Truss")
+    if not _still_wanted(operation):
+        return
     asked_at = timezone.now()
     answer = client.update_contact(contact.uid, UpdateContactRequest(**operation.body), today=today())
     with write_transaction():
         if answer is not None:
             mirror.write_contact(operation.company, answer, fetched_at=asked_at)
         _finish(operation, State.DONE)
+
+
+def _still_wanted(operation: Operation) -> bool:
+    """Leave out what somebody has asked to be otherwise since then; whether anything is left, else it is finished.
+
+    An attempt that failed comes again minutes later, and must not undo a newer change that went through at once.
+    """
+    newer = Operation.objects.filter(
+        kind=operation.kind,
+        payment_intent=operation.payment_intent_id,
+        contact=operation.contact_id,
+        pk__gt=operation.pk,
+    ).exclude(state=State.REFUSED)
+    taken_over = {name for body in newer.values_list("body", flat=True) for name in body}
+    if operation.kind != Kind.RESEND_EMAIL:
+        operation.body = {name: value for name, value in operation.body.items() if name not in taken_over}
+    if not operation.body:
+        _finish(operation, State.DONE, error=_("A newer change has taken its place; Truss was not asked for this one."))
+    return bool(operation.body)
 
 
 def _record_amendment(operation: Operation, before: PaymentIntent) -> None:
