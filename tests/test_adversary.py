@@ -83,6 +83,25 @@ class TestRepeats:
         assert truss.payment_intents()[0]["contact"]["email"] == "right@acme.test"
         assert states == ["done"]
 
+    @pytest.mark.parametrize("fault", ["error_after", "drop_after"])
+    def test_a_payer_gets_no_second_email_because_an_answer_was_lost(self, truss: Sandbox, fault: str) -> None:
+        intent = make.sent()
+        truss.fault(fault, method="PATCH", count=1)
+        operation = actions.resend_email(intent)
+        assert operation.state == "unconfirmed"
+        due_now()
+        list(outbox.push(intent.company))
+        assert len(truss.mailbox()) == 1
+
+    def test_a_payer_gets_no_second_email_because_a_process_died(self, truss: Sandbox) -> None:
+        intent = make.sent()
+        actions.resend_email(intent)
+        past = timezone.now() - timedelta(seconds=1)
+        Operation.objects.filter(kind="resend_email").update(state="sending", claimed_until=past, finished_at=None)
+        outbox.recover()
+        list(outbox.push(intent.company))
+        assert len(truss.mailbox()) == 1
+
 
 class TestClaims:
     @pytest.mark.parametrize("late", [RateLimitedError(), RefusedError()])

@@ -51,6 +51,8 @@ CLAIM: Final = timedelta(minutes=10)
 # After a request that surely wasn't done: 1, 2, 4 … minutes.
 BACKOFF: Final = timedelta(minutes=1)
 LONGEST_BACKOFF: Final = timedelta(hours=1)
+# What would be there twice if it were asked again after its answer was lost: an invoice, an email.
+NEVER_REPEATED: Final = frozenset({Kind.CREATE, Kind.RESEND_EMAIL})
 
 
 def today() -> date:
@@ -198,8 +200,7 @@ def _still_wanted(operation: Operation) -> bool:
         pk__gt=operation.pk,
     ).exclude(state=State.REFUSED)
     taken_over = {name for body in newer.values_list("body", flat=True) for name in body}
-    if operation.kind != Kind.RESEND_EMAIL:
-        operation.body = {name: value for name, value in operation.body.items() if name not in taken_over}
+    operation.body = {name: value for name, value in operation.body.items() if name not in taken_over}
     if not operation.body:
         _finish(operation, State.DONE, error=_("A newer change has taken its place; Truss was not asked for this one."))
     return bool(operation.body)
@@ -262,7 +263,8 @@ def _write_failure(operation: Operation, error: TrussError | ActionRefusedError)
     a rule broken here     refused; the invoice can be edited     refused
     4xx                    refused; the invoice can be edited     refused
     429, never connected   waits for the next try                 waits for the next try
-    anything else          unconfirmed: looked for in a listing   waits: a repeat does no harm
+    anything else          unconfirmed: looked for in a listing   waits: a repeat does no harm, but
+                                                                  for a resend: that stays unconfirmed
     =====================  =====================================  ==================================
     """
     answer: dict[str, Any] = {
@@ -277,7 +279,7 @@ def _write_failure(operation: Operation, error: TrussError | ActionRefusedError)
         if isinstance(error, ActionRefusedError) or error.outcome == Outcome.REFUSED:
             state, delivery, kind = State.REFUSED, Delivery.FAILED, TimelineEntry.Kind.REFUSED
             answer |= {"open_create_of": None, "finished_at": timezone.now()}
-        elif error.outcome == Outcome.UNKNOWN and operation.kind == Kind.CREATE:
+        elif error.outcome == Outcome.UNKNOWN and operation.kind in NEVER_REPEATED:
             state, delivery, kind = State.UNCONFIRMED, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED
             answer["unconfirmed_at"] = timezone.now()
         else:
@@ -310,6 +312,10 @@ def explain(operation: Operation, error: TrussError | ActionRefusedError) -> str
             "Truss doesn't know the address for canceling (HTTP %(status)s). Truss publishes none: ask Truss for it "
             'and set TRUSS_PORTAL["CANCEL_PATH"]; until then cancel in Truss itself.'
         ) % {"status": error.status}
+    if operation.kind == Kind.RESEND_EMAIL and isinstance(error, TrussError) and error.outcome == Outcome.UNKNOWN:
+        return _("%(cause)s Whether the payer got the email isn't known. It isn't sent again by itself.") % {
+            "cause": error
+        }
     return str(error)
 
 
@@ -337,7 +343,8 @@ def unconfirmed(company: Company) -> QuerySet[Operation]:
 def recover(now: datetime | None = None) -> int:
     """Take up what a process left `sending` when it died. Returns how many.
 
-    Whether Truss got the request is not known: a create becomes unconfirmed, the others wait to be asked again.
+    Whether Truss got the request is not known: what is never repeated becomes unconfirmed, the others wait to be
+    asked again.
     """
     now = now or timezone.now()
     left = Operation.objects.filter(state=State.SENDING, claimed_until__lt=now).select_related("payment_intent")
@@ -346,7 +353,7 @@ def recover(now: datetime | None = None) -> int:
         text = _("The process that was asking Truss ended before the answer came.")
         with write_transaction():
             mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING, claimed_until=operation.claimed_until)
-            if operation.kind == Kind.CREATE:
+            if operation.kind in NEVER_REPEATED:
                 taken = mine.update(state=State.UNCONFIRMED, claimed_until=None, unconfirmed_at=now, error=text)
                 if taken:
                     _note_create(operation, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED, text)
