@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Mapping
+from email.errors import MessageError
 from email.headerregistry import Address
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ FORMATS = FormatChecker(["date", "uuid"])
 METHODS = ("get", "post", "patch", "put", "delete")
 
 
-@FORMATS.checks("email", raises=(ValueError, IndexError))
+@FORMATS.checks("email", raises=(ValueError, IndexError, MessageError))
 def is_email(value: object) -> bool:
     """Stricter than jsonschema's own check, which is satisfied with an @."""
     return not isinstance(value, str) or bool(Address(addr_spec=value).domain)
