@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from tests import make
-from truss_portal import actions, outbox, sync
+from truss_portal import actions, mirror, outbox, sync
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
+from truss_portal.connection import default_company
 from truss_portal.models import Operation, PaymentIntent
 from truss_portal.testing.sandbox import Sandbox
 
@@ -123,6 +124,32 @@ class TestClaims:
 
 
 class TestAtOnce:
+    def test_a_listing_and_the_failure_of_a_create_do_not_block_each_other(self, truss: Sandbox) -> None:
+        """The listing holds the invoice and wants its operation; the failure must not hold them the other way round."""
+        if connection.vendor == "sqlite":
+            pytest.skip("one writer at a time")
+        company = default_company()
+        intent = make.draft()
+        operation = actions.send(intent, wait=False)
+        outbox._claim(operation)
+        has_intent, wants_both = threading.Event(), threading.Event()
+        found = make.listed(make.payload(memo=f"[TP-{intent.memo_reference}]"))
+
+        def listing() -> None:
+            with transaction.atomic():
+                PaymentIntent.objects.select_for_update().get(pk=intent.pk)
+                has_intent.set()
+                wants_both.wait(timeout=1)
+                mirror.write(company, [found])
+
+        def failure() -> None:
+            has_intent.wait(timeout=10)
+            outbox._write_failure(operation, RefusedError())
+
+        assert at_once(listing, failure) == []
+        intent.refresh_from_db()
+        assert intent.delivery == Delivery.SENT
+
     def test_two_processes_sending_one_invoice_send_it_once(self, truss: Sandbox) -> None:
         intent = make.draft()
         jobs = [lambda: actions.send(PaymentIntent.objects.get(pk=intent.pk))] * 4

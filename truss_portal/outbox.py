@@ -11,7 +11,7 @@ A process that dies in between leaves the row `sending`; when its claim has run 
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -122,9 +122,20 @@ def perform(operation_id: int, *, client: TrussClient | None = None) -> Operatio
     return operation
 
 
+@contextmanager
+def _invoice_locked(operation: Operation) -> Iterator[None]:
+    """A write transaction that takes the invoice before the operation, as `mirror` and `actions` do.
+
+    In the other order each could hold what the other one waits for.
+    """
+    with write_transaction():
+        PaymentIntent.objects.select_for_update().filter(pk=operation.payment_intent_id).first()
+        yield
+
+
 def _claim(operation: Operation) -> bool:
     now = timezone.now()
-    with write_transaction():
+    with _invoice_locked(operation):
         claimed = Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
             state=State.SENDING, claimed_until=now + CLAIM, attempts=F("attempts") + 1, next_attempt_at=None, error=""
         )
@@ -272,7 +283,7 @@ def _write_failure(operation: Operation, error: TrussError | ActionRefusedError)
         "response_body": getattr(error, "body", ""),
         "error": explain(operation, error),
     }
-    with write_transaction():
+    with _invoice_locked(operation):
         # While Truss was asked a listing may have found the invoice: then it is sent, whatever this answer was. Or the
         # claim ran out and another process is at it: the number of the attempt says whose claim it is.
         mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING, attempts=operation.attempts)
@@ -351,7 +362,7 @@ def recover(now: datetime | None = None) -> int:
     count = 0
     for operation in left:
         text = _("The process that was asking Truss ended before the answer came.")
-        with write_transaction():
+        with _invoice_locked(operation):
             mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING, claimed_until=operation.claimed_until)
             if operation.kind in NEVER_REPEATED:
                 taken = mine.update(state=State.UNCONFIRMED, claimed_until=None, unconfirmed_at=now, error=text)
@@ -376,7 +387,7 @@ def settle(run: SyncRun) -> int:
     count = 0
     for operation in waiting:
         text = _("A complete listing shows that Truss doesn't have it: it will be sent again.")
-        with write_transaction():
+        with _invoice_locked(operation):
             if Operation.objects.filter(pk=operation.pk, state=State.UNCONFIRMED).update(
                 state=State.QUEUED, unconfirmed_at=None, next_attempt_at=None, error=text
             ):
