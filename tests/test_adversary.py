@@ -13,7 +13,7 @@ from django.utils import timezone
 from tests import make
 from truss_portal import actions, mirror, outbox, sync
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
-from truss_portal.connection import default_company
+from truss_portal.connection import connect, default_company
 from truss_portal.models import Operation, PaymentIntent
 from truss_portal.testing.sandbox import Sandbox
 
@@ -121,6 +121,19 @@ class TestClaims:
         intent = PaymentIntent.objects.get()
         assert (operation.state, intent.delivery) == ("sending", Delivery.SENDING)
         assert not intent.is_editable
+
+    def test_an_answer_that_names_another_invoice_of_ours_takes_nothing_from_it(self, truss: Sandbox) -> None:
+        first = make.sent(reference="INV-1")
+        second = make.draft(reference="INV-2")
+        with connect(first.company) as client:
+            answer = client.fetch_payment_intent(cast("Any", first.uid))
+        written = mirror.write(first.company, [answer], adopt={answer.uid: second.pk})
+        assert "INV-2" in written.rejected[0].reason
+        first.refresh_from_db()
+        assert first.reference == "INV-1"
+        assert make.kinds(first)[:3] == ["drafted", "queued", "sent"]
+        second.refresh_from_db()
+        assert second.uid is None
 
 
 class TestAtOnce:

@@ -100,22 +100,37 @@ class Page:
         if not by_pk and not by_mark:
             return rows
         for row in locked.filter(Q(memo_reference__in=by_mark) | Q(pk__in=by_pk)):
-            uids = [by_pk[row.pk]] if row.pk in by_pk else by_mark[row.memo_reference]
-            for uid in uids:
-                if row.uid is None and row not in rows.values():
-                    if uid in rows:
-                        self._absorb(rows[uid], into=row)
-                    rows[uid] = row
-                elif rows.get(uid) is not row and row.uid != uid:
-                    adopted = next((other for other, known in rows.items() if known is row), row.uid)
-                    self._note_double(row, adopted, uid)
+            for uid in [by_pk[row.pk]] if row.pk in by_pk else by_mark[row.memo_reference]:
+                self._match(row, uid, rows)
         return rows
+
+    def _match(self, row: PaymentIntent, uid: UUID, rows: dict[UUID, PaymentIntent]) -> None:
+        """Our row takes this uid over in `rows`, where neither has somebody else already."""
+        known = rows.get(uid)
+        if row.uid is not None or row in rows.values():
+            if known is not row and row.uid != uid:
+                adopted = next((other for other, match in rows.items() if match is row), row.uid)
+                self._note_double(row, adopted, uid)
+        elif known and not known.discovered:
+            self._note_stranger(known, row)
+        else:
+            if known:
+                self._absorb(known, into=row)
+            rows[uid] = row
 
     def _absorb(self, twin: PaymentIntent, into: PaymentIntent) -> None:
         """A listing brought the invoice in before the answer to its create, and without our mark: make them one row."""
         for model in (Transaction, TimelineEntry, PayerReturn, Operation):
             model._default_manager.filter(payment_intent=twin).update(payment_intent=into)
         twin.delete()
+
+    def _note_stranger(self, known: PaymentIntent, row: PaymentIntent) -> None:
+        """The answer to a create names another invoice that was sent from here: it stays what it is."""
+        reason = _("The answer to invoice %(invoice)s is about %(known)s, which was sent before.") % {
+            "invoice": row,
+            "known": known,
+        }
+        self.result.rejected.append(resources.Rejected(uid=str(known.uid), reason=reason))
 
     def _note_double(self, row: PaymentIntent, first: UUID | None, second: UUID) -> None:
         """Truss holds our mark twice: both are kept, and a person is told, loudly."""
