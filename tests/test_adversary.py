@@ -14,7 +14,7 @@ from tests import make
 from truss_portal import actions, mirror, outbox, sync
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
 from truss_portal.connection import connect, default_company
-from truss_portal.models import Operation, PaymentIntent
+from truss_portal.models import Contact, Operation, PaymentIntent
 from truss_portal.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -137,6 +137,14 @@ class TestClaims:
 
 
 class TestAtOnce:
+    def test_one_reference_drafted_twice_at_once_is_one_row(self) -> None:
+        make.company()
+        Contact.objects.create(company=make.company(), name="Acme", email="ap@acme.test")
+        for number in range(5):
+            reference = f"INV-{number}"
+            assert at_once(*[lambda r=reference: make.draft(reference=r)] * 4) == []
+            assert PaymentIntent.objects.filter(reference=reference).count() == 1
+
     def test_a_listing_and_the_failure_of_a_create_do_not_block_each_other(self, truss: Sandbox) -> None:
         """The listing holds the invoice and wants its operation; the failure must not hold them the other way round."""
         if connection.vendor == "sqlite":

@@ -21,7 +21,7 @@ from truss_portal import memo as memo_marks
 from truss_portal.client import UNSET, FieldError, InvalidRequestError, Unset
 from truss_portal.conf import conf
 from truss_portal.connection import default_company
-from truss_portal.database import alias, write_transaction
+from truss_portal.database import alias, retried, write_transaction
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Contact, Operation, PaymentIntent, TimelineEntry
 
@@ -60,22 +60,26 @@ def draft(
     returned as it is (change it with `amend`). `total` is in US dollars. `contact` is a Contact, or a mapping with
     `uid`, or with `name` and `email` and perhaps `secondary_email` and `phone`.
     """
-    company = company or default_company()
-    with write_transaction():
-        intent = PaymentIntent(company=company)
+    owner = company or default_company()
+
+    def work() -> PaymentIntent:
+        intent = PaymentIntent(company=owner)
         if reference:
             intent = (
-                PaymentIntent.objects.select_for_update().filter(company=company, reference=reference).first() or intent
+                PaymentIntent.objects.select_for_update().filter(company=owner, reference=reference).first() or intent
             )
             if not intent.is_editable:
                 return intent
-        intent.contact = contacts.row_for(company, contact)
+        intent.contact = contacts.row_for(owner, contact)
         intent.reference = reference or None
         intent.total, intent.addenda, intent.due_date = _money(total), addenda, due_date
         intent.note, intent.memo = note, memo
         intent.send_email, intent.send_sms = send_email, send_sms
         save_draft(intent, actor=actor)
-    return intent
+        return intent
+
+    # Again where another process has written the same reference meanwhile: then it is found.
+    return retried(work)
 
 
 def save_draft(intent: PaymentIntent, *, actor: Actor = None) -> None:
