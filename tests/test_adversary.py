@@ -176,3 +176,33 @@ class TestAtOnce:
         jobs = [lambda: actions.send(PaymentIntent.objects.get(pk=intent.pk))] * 4
         assert at_once(*jobs) == []
         assert len(truss.payment_intents()) == 1
+
+
+class TestContacts:
+    def test_a_payer_that_truss_got_to_know_meanwhile_is_changed_at_truss(self, truss: Sandbox) -> None:
+        intent = make.draft()
+        held = Contact.objects.get()
+        actions.send(intent)
+        operation = actions.update_contact(held, email="new@acme.test")
+        assert operation is not None
+        assert truss.payment_intents()[0]["contact"]["email"] == "new@acme.test"
+
+    def test_drafting_never_takes_a_payer_s_uid_away(self) -> None:
+        if connection.vendor == "sqlite":
+            pytest.skip("one writer at a time")
+        contact = make.draft().contact
+        assert contact is not None
+        given: list[BaseException] = []
+
+        def adopt_after_the_look(execute: Any, sql: str, *rest: Any) -> Any:
+            result = execute(sql, *rest)
+            if "name_key" in sql and sql.startswith("SELECT") and not given:
+                uid = make.contact_payload()["uid"]
+                given.extend(at_once(lambda: Contact.objects.update(uid=uid)) or [Warning("done")])
+            return result
+
+        with connection.execute_wrapper(adopt_after_the_look):
+            make.draft(contact={"name": "Acme", "email": "ap@acme.test", "phone": "4155550132"})
+        assert [str(error) for error in given] == ["done"]
+        contact.refresh_from_db()
+        assert contact.uid is not None

@@ -255,15 +255,17 @@ def update_contact(
     body: dict[str, Any] = {
         key: value for key, value in given.items() if not (key in left_out or isinstance(value, Unset))
     }
-    errors = contacts.broken_rules(contact, body, outbox.today())
-    if errors:
-        raise InvalidRequestError(errors)
-    if contact.uid is None:
-        for key, value in body.items():
-            setattr(contact, key, value or "")
-        contact.save(update_fields=list(body))
-        return None
     with write_transaction():
+        # As it is now: Truss may have got to know the payer since the caller's object was read.
+        contact.refresh_from_db(from_queryset=Contact.objects.select_for_update())
+        errors = contacts.broken_rules(contact, body, outbox.today())
+        if errors:
+            raise InvalidRequestError(errors)
+        if contact.uid is None:
+            for key, value in body.items():
+                setattr(contact, key, value or "")
+            contact.save(update_fields=list(body))
+            return None
         operation = Operation.objects.create(
             company=contact.company,
             contact=contact,

@@ -58,8 +58,11 @@ def row_for(company: Company, given: Contact | Mapping[str, Any]) -> Contact:
             )
         if value and row.uid is None:
             setattr(row, field, value)
-    if row.uid is None:
+    if row._state.adding:
         row.save()
+    elif row.uid is None:
+        # Nothing else: a listing may be giving this row its uid at this moment.
+        row.save(update_fields=["secondary_email", "phone"])
     return row
 
 
