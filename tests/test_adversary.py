@@ -206,3 +206,12 @@ class TestContacts:
         assert [str(error) for error in given] == ["done"]
         contact.refresh_from_db()
         assert contact.uid is not None
+
+
+class TestMoney:
+    def test_an_amendment_takes_the_amounts_that_a_draft_takes(self, truss: Sandbox) -> None:
+        intent = make.sent(total=Decimal("1.2E+2"))
+        actions.amend(intent, total=Decimal("1.3E+2"))
+        assert intent.total == Decimal("130.00")
+        actions.amend(intent, total=Decimal("140.0000"))
+        assert truss.payment_intents()[0]["total"] == "140.00"

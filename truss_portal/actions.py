@@ -33,6 +33,7 @@ Status = PaymentIntent.Status
 # https://docs.trusspayments.com/api-references/tag/inbound-payment-intents/patch/v1/payment-intents/inbound/uid
 FIXED_WHEN_CLOSED: Final = {"addenda": _lazy("description"), "note": _lazy("note"), "total": _lazy("amount")}
 LEAST_LEFT: Final = Decimal("1.00")
+CENT: Final = Decimal("0.01")
 WRITTEN_BY_PEOPLE: Final = (
     "contact", "reference", "total", "addenda", "due_date", "note", "memo", "send_email", "send_sms",
 )  # fmt: skip
@@ -338,7 +339,8 @@ def _money(value: Decimal | str) -> Decimal:
     try:
         amount = Decimal(value)
         if amount.is_finite():
-            return amount
+            cents = amount.quantize(CENT)
+            return cents if cents == amount else amount
     except (ArithmeticError, TypeError, ValueError):
         pass
     raise InvalidRequestError([FieldError.of("total", _("must be an amount such as 120.00"), value)])
