@@ -8,14 +8,17 @@ from typing import Any, cast
 
 import pytest
 from django.db import connection, connections, transaction
+from django.test import Client
 from django.utils import timezone
 
 from tests import make
-from truss_portal import actions, mirror, outbox, sync
+from truss_portal import actions, checkout, mirror, outbox, sync
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
 from truss_portal.connection import connect, default_company
-from truss_portal.models import Contact, Operation, PaymentIntent
+from truss_portal.exceptions import NotPayableError
+from truss_portal.models import Contact, Operation, PayerReturn, PaymentIntent
 from truss_portal.testing.sandbox import Sandbox
+from truss_portal.views import ReturnView
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Delivery = PaymentIntent.Delivery
@@ -206,6 +209,39 @@ class TestContacts:
         assert [str(error) for error in given] == ["done"]
         contact.refresh_from_db()
         assert contact.uid is not None
+
+
+class TestReturn:
+    @pytest.mark.parametrize("result", ["\x00", "suc\x00cess", "😀", "\x1b[31m", "a" * 5000])
+    def test_no_result_breaks_the_page(self, client: Client, truss: Sandbox, result: str) -> None:
+        intent = make.sent()
+        for token in ({}, {"t": checkout.make_token(intent)}):
+            assert client.get("/truss/return/", {"result": result, **token}).status_code == 200
+
+    def test_only_a_payer_s_browser_is_a_return(self, client: Client, truss: Sandbox) -> None:
+        intent = make.sent()
+        address = {"t": checkout.make_token(intent), "result": "success"}
+        assert client.head("/truss/return/", address).status_code == 200
+        client.get("/truss/return/", address, headers={"Sec-Purpose": "prefetch;prerender"})
+        assert not PayerReturn.objects.exists()
+        assert "payer_returned" not in make.kinds(intent)
+
+    def test_nobody_who_paid_too_much_is_asked_for_more(self, client: Client, truss: Sandbox) -> None:
+        intent = make.sent()
+        truss.alter(str(intent.uid), status="PartiallyPaid", balance_paid="150.00")
+        answer = client.get("/truss/return/", {"t": checkout.make_token(intent), "result": "success"})
+        assert answer.context["state"] == "paid"
+        intent.refresh_from_db()
+        with pytest.raises(NotPayableError) as caught:
+            intent.checkout_url()
+        assert caught.value.reason == "paid"
+
+    def test_under_atomic_requests_of_a_database_by_another_name(self) -> None:
+        connections.settings["elsewhere"] = connections.settings["default"]
+        try:
+            assert ReturnView.as_view()._non_atomic_requests >= {"default", "elsewhere"}  # type: ignore[attr-defined]
+        finally:
+            del connections.settings["elsewhere"]
 
 
 class TestMoney:

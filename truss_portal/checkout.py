@@ -31,7 +31,8 @@ def why_not_payable(intent: "PaymentIntent") -> NotPayableError | None:
         return NotPayableError(Reason.MISSING, _("Invoice %(invoice)s is no longer found at Truss.") % names)
     if intent.status == intent.Status.CANCELED:
         return NotPayableError(Reason.CANCELED, _("Invoice %(invoice)s was canceled.") % names)
-    if intent.status == intent.Status.PAID:
+    # By the letter of Truss's guide an invoice of which too much is paid is "PartiallyPaid".
+    if intent.status == intent.Status.PAID or (intent.status in intent.Status.PAYABLE and intent.balance_due <= 0):
         return NotPayableError(Reason.PAID, _("Invoice %(invoice)s is already paid.") % names)
     if intent.status not in intent.Status.PAYABLE:
         return NotPayableError(

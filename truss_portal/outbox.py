@@ -129,7 +129,8 @@ def _invoice_locked(operation: Operation) -> Iterator[None]:
     In the other order each could hold what the other one waits for.
     """
     with write_transaction():
-        PaymentIntent.objects.select_for_update().filter(pk=operation.payment_intent_id).first()
+        if operation.payment_intent_id is not None:
+            PaymentIntent.objects.select_for_update().filter(pk=operation.payment_intent_id).first()
         yield
 
 

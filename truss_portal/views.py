@@ -1,10 +1,11 @@
 """Where the payer's browser comes back to."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -28,8 +29,6 @@ LOOK_AGAIN_AFTER: Final = (5, 5, 5, 10, 10, 15, 15, 30, 30, 30, 30, 30, 30)
 LOOK_PARAMETER: Final = "look"
 
 
-# Asking Truss may take as long as its timeouts: never inside the request's transaction.
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
 @method_decorator(never_cache, name="dispatch")
 class ReturnView(TemplateView):
     """Truss sends the payer here with `payment_intent_uid` and `result`, which anybody can write into an address.
@@ -41,11 +40,23 @@ class ReturnView(TemplateView):
     template_name = "truss_portal/return.html"
     http_method_names = ["get", "head", "options"]
 
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        view = super().as_view(**initkwargs)
+        # Asking Truss may take as long as its timeouts: never inside the request's transaction, whichever database
+        # holds the app's tables.
+        for using in connections:
+            view = transaction.non_atomic_requests(using=using)(view)
+        return view
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         intent = self._intent()
         looks = self._looks()
-        claimed = request.GET.get("result", "")[:32]
-        if looks == 0:
+        # Anybody writes here what they like; a database doesn't take every character.
+        claimed = "".join(filter(str.isprintable, request.GET.get("result", "")[:32]))
+        # Neither a HEAD nor a browser that loads a page beforehand is a payer who came back.
+        guessing = "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
+        if looks == 0 and request.method == "GET" and not guessing:
             self._log(intent, claimed)
         if intent is not None:
             self._look(intent)
@@ -120,6 +131,9 @@ def _state(intent: PaymentIntent, claimed: str) -> str:
         return "canceled"
     if intent.missing_since or intent.status not in status.PAYABLE:
         return "other"
+    # By the letter of Truss's guide one who has paid too much has paid a part.
+    if intent.balance_due <= 0:
+        return "paid"
     if intent.balance_paid > 0:
         return "part_paid"
     return "confirming" if claimed == "success" else "open"
