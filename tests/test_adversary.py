@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any, cast
 
 import pytest
+import requests
 from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
 from tests import make
+from tests.client.loopback import answer, serving
 from truss_portal import actions, checkout, mirror, outbox, sync
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
 from truss_portal.connection import connect, default_company
@@ -242,6 +244,63 @@ class TestReturn:
             assert ReturnView.as_view()._non_atomic_requests >= {"default", "elsewhere"}  # type: ignore[attr-defined]
         finally:
             del connections.settings["elsewhere"]
+
+
+class TestWhatIsKnown:
+    def test_a_failed_look_makes_nothing_fresher(self, truss: Sandbox) -> None:
+        _good, bad = truss.create_many(2)
+        sync.sync_all(default_company())
+        before = PaymentIntent.objects.get(uid=bad).known_as_of
+        truss.alter(bad, extra={"total": "a fortune"})
+        assert sync.sync_all(default_company()).state == "failed"
+        assert PaymentIntent.objects.get(uid=bad).known_as_of == before
+
+    def test_a_wrong_address_makes_nothing_missing(self, truss: Sandbox, settings: Any) -> None:
+        truss.create_many(3)
+        sync.sync_all(default_company())
+        settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"API_URL": f"{truss.url}/nowhere"}
+        run = sync.sync_open(default_company())
+        assert run.state == "failed"
+        assert "address right" in run.problems[0]
+        assert not PaymentIntent.objects.exclude(missing_since=None).exists()
+
+    def test_a_listing_that_kept_something_back_proves_no_absence(self, truss: Sandbox, settings: Any) -> None:
+        kept_back, _other = truss.create_many(2)
+        sync.sync_all(default_company())
+        truss.fault("error_before", method="POST", path="inbound/$")
+        operation = actions.send(make.draft())
+        Operation.objects.update(unconfirmed_at=timezone.now() - timedelta(hours=1))
+
+        def list_without_it(handler: Any) -> None:
+            headers = {"Authorization": handler.headers["Authorization"]}
+            body = requests.get(truss.url + handler.path, headers=headers, timeout=10).json()
+            if "results" in body:
+                body["results"] = [item for item in body["results"] if item["uid"] != kept_back]
+                body["count"] = len(body["results"])
+            answer(body)(handler)
+
+        with serving() as server:
+            server.otherwise = list_without_it
+            settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"API_URL": server.url}
+            run = sync.sync_all(default_company())
+        assert (run.state, run.complete, run.missing) == ("done", False, 0)
+        assert outbox.settle(run) == 0
+        operation.refresh_from_db()
+        assert operation.state == "unconfirmed"
+
+    def test_an_error_s_body_may_hold_anything(self, settings: Any) -> None:
+        with serving() as server:
+
+            def odd(handler: Any) -> None:
+                handler.send_response(400)
+                handler.send_header("Content-Length", "4")
+                handler.end_headers()
+                handler.wfile.write(b"a\x00b\xff")
+
+            server.otherwise = odd
+            settings.TRUSS_PORTAL = {"ENVIRONMENT": "local", "API_URL": server.url, "ACCESS_TOKEN": "x"}
+            operation = actions.send(make.draft())
+        assert operation.state == "refused"
 
 
 class TestMoney:

@@ -128,6 +128,10 @@ class _StoppedError(TrussPortalError):
     """Truss doesn't answer any more; the rest is left to the next run."""
 
 
+class _NothingFoundError(TrussPortalError):
+    """Truss knows none of the invoices that it was asked for. Is the address right, and the token this company's?"""
+
+
 class _Run:
     """One run: the state that its steps share."""
 
@@ -138,15 +142,18 @@ class _Run:
         self.renew = renew
         self.progress = progress
         self.looked: set[UUID] = set()
+        self.heard = False
+        """Whether Truss has shown an invoice or a list in this run: a wrong address answers 404 to everything."""
 
     def everything(self) -> SyncRun:
         with self._reported():
             learn_company(self.company, self.client, again=True)
             seen = self._list()
+            self._look_for_unlisted(seen)
             self._look(self._worth_a_look())
-            self._look(self._unlisted(seen))
-            self.company.listed_at = self.run.started_at
-            self.company.save(update_fields=["listed_at"])
+            if not self.run.problems:
+                self.company.listed_at = self.run.started_at
+                self.company.save(update_fields=["listed_at"])
         return self.run
 
     def what_is_open(self) -> SyncRun:
@@ -192,6 +199,7 @@ class _Run:
         counts: set[int] = set()
         for page in self.client.list_payment_intents():
             self.renew()
+            self.heard = True
             self._write(page.payment_intents)
             self._note_rejected(page.rejected)
             seen.update(intent.uid for intent in page.payment_intents)
@@ -207,6 +215,13 @@ class _Run:
     def _worth_a_look(self) -> list[UUID]:
         rows = PaymentIntent.objects.filter(company=self.company).worth_a_look(timezone.now())
         return [uid for uid in rows.values_list("uid", flat=True) if uid]
+
+    def _look_for_unlisted(self, seen: set[UUID]) -> None:
+        before = self.run.detailed
+        self._look(self._unlisted(seen))
+        if self.run.detailed > before:
+            # The list kept something back that is there. Then it may have kept back an unconfirmed invoice as well.
+            self.run.complete = False
 
     def _unlisted(self, seen: set[UUID]) -> list[UUID]:
         """What is known here, was so before this run, and wasn't in the list: gone, or hidden by a shifted page."""
@@ -237,6 +252,9 @@ class _Run:
                         self._note(_("Invoice %(uid)s: %(error)s") % {"uid": uid, "error": answer})
                         failures += 1
                 self._write(found)
+                self.heard = self.heard or bool(found)
+                if gone and not self.heard:
+                    raise _NothingFoundError
                 self.run.missing += mirror.mark_missing(self.company, gone, asked_at=asked_at)
                 self.looked.update(batch)
                 self.run.detailed += len(found)

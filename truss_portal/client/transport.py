@@ -214,7 +214,8 @@ class Transport:
             return Answer(
                 request=request, status=status, body=bytes(body), asked_at=asked_at, problem=problem, secrets=secrets
             )
-        text = body[:limit].decode(errors="replace")
+        # It is kept by whoever asked, and PostgreSQL has no place for a NUL in a text.
+        text = body[:limit].decode(errors="replace").replace("\x00", "\ufffd")
         if problem:
             text = text[: max(len(text) - secrets.longest, 0)]  # the end may be one half of a secret
         return error_of(
