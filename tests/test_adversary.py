@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from tests import make
 from tests.client.loopback import answer, serving
-from truss_portal import actions, checkout, mirror, outbox, sync
+from truss_portal import actions, checkout, mirror, outbox, signals, sync
+from truss_portal.checks import check_settings
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
 from truss_portal.connection import connect, default_company
 from truss_portal.exceptions import NotPayableError
@@ -310,3 +311,41 @@ class TestMoney:
         assert intent.total == Decimal("130.00")
         actions.amend(intent, total=Decimal("140.0000"))
         assert truss.payment_intents()[0]["total"] == "140.00"
+
+
+class TestUnusualSites:
+    def test_a_claim_outlasts_the_timeouts(self, truss: Sandbox, settings: Any) -> None:
+        settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"TIMEOUT": (5, 3600)}
+        operation = actions.send(make.draft(), wait=False)
+        outbox._claim(operation)
+        assert operation.claimed_until is not None
+        assert operation.claimed_until > timezone.now() + timedelta(hours=1)
+
+    def test_a_company_may_have_any_name(self, truss: Sandbox) -> None:
+        truss.company(name="x" * 400)
+        assert make.sent().company.name == "x" * 255
+
+    def test_an_invoice_deleted_in_the_transaction_that_sent_it_is_not_sent(self, truss: Sandbox) -> None:
+        with transaction.atomic():
+            intent = make.draft()
+            actions.send(intent)
+            intent.delete()
+        assert truss.payment_intents() == []
+
+    def test_a_site_without_time_zones_is_told(self, settings: Any) -> None:
+        settings.USE_TZ = False
+        assert [message.id for message in check_settings()] == ["truss_portal.E010"]
+
+    def test_a_receiver_may_ask_for_changes(self, truss: Sandbox) -> None:
+        def changes_its_mind(payment_intent: PaymentIntent, **_rest: Any) -> None:
+            actions.amend(payment_intent, total="130.00")
+            sync.refresh(payment_intent)
+            actions.cancel(payment_intent)
+
+        signals.payment_intent_sent.connect(changes_its_mind)
+        try:
+            intent = make.sent()
+        finally:
+            signals.payment_intent_sent.disconnect(changes_its_mind)
+        intent.refresh_from_db()
+        assert (intent.status, intent.total) == ("Canceled", Decimal("130.00"))

@@ -324,6 +324,8 @@ def _wake(operation: Operation, subject: PaymentIntent | Contact) -> None:
     """Carry it out after the commit; then show the caller's objects what came of it."""
 
     def work() -> None:
+        if not Operation.objects.filter(pk=operation.pk).exists():
+            return  # whoever asked for it has deleted the invoice in the same transaction
         outbox.perform(operation.pk)
         operation.refresh_from_db()
         subject.refresh_from_db()

@@ -15,6 +15,14 @@ from truss_portal.conf import DEFAULTS, ENVIRONMENTS, conf, is_loopback
 def check_settings(**_arguments: Any) -> list[CheckMessage]:
     """Everything in TRUSS_PORTAL that can't work, and a hint for each."""
     raw: object = getattr(settings, "TRUSS_PORTAL", {})
+    if not settings.USE_TZ:
+        return [
+            Error(
+                "USE_TZ is off.",
+                hint="Truss's times are instants, and are kept and compared as such: set USE_TZ = True.",
+                id="truss_portal.E010",
+            )
+        ]
     if not isinstance(raw, dict):
         return [Error("TRUSS_PORTAL must be a dict.", hint="See docs/reference/settings.md.", id="truss_portal.E001")]
     found = [*_unknown(raw), *_environment()]

@@ -98,7 +98,8 @@ def learn_company(company: Company, client: TrussClient, *, again: bool = False)
         return
     told = {
         "checkout_link_id": answer.checkout_link_id or company.checkout_link_id,
-        "name": company.name or answer.name,
+        # Not published, and so neither is its length.
+        "name": company.name or answer.name[: Company._meta.get_field("name").max_length],
         "extra": dict(answer.extra),
     }
     differing = [name for name, value in told.items() if getattr(company, name) != value]

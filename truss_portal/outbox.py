@@ -46,7 +46,7 @@ Kind = Operation.Kind
 State = Operation.State
 Delivery = PaymentIntent.Delivery
 
-# Longer than any request with its timeouts may take.
+# Besides the timeouts of the request itself.
 CLAIM: Final = timedelta(minutes=10)
 # After a request that surely wasn't done: 1, 2, 4 … minutes.
 BACKOFF: Final = timedelta(minutes=1)
@@ -135,10 +135,10 @@ def _invoice_locked(operation: Operation) -> Iterator[None]:
 
 
 def _claim(operation: Operation) -> bool:
-    now = timezone.now()
+    until = timezone.now() + CLAIM + timedelta(seconds=sum(conf.timeout))
     with _invoice_locked(operation):
         claimed = Operation.objects.filter(pk=operation.pk, state=State.QUEUED).update(
-            state=State.SENDING, claimed_until=now + CLAIM, attempts=F("attempts") + 1, next_attempt_at=None, error=""
+            state=State.SENDING, claimed_until=until, attempts=F("attempts") + 1, next_attempt_at=None, error=""
         )
         if claimed and operation.kind == Kind.CREATE:
             PaymentIntent.objects.filter(operations=operation.pk).update(delivery=Delivery.SENDING)
