@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from tests import make
 from truss_portal import actions, outbox, sync
-from truss_portal.client import InvalidRequestError
+from truss_portal.client import InvalidRequestError, UnreadableAnswerError
 from truss_portal.connection import connect, default_company
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Contact, Operation, PaymentIntent
+from truss_portal.outbox.writing import write_failure
 from truss_portal.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -268,7 +269,7 @@ class TestSend:
         intent = make.draft()
         operation = actions.send(intent)
         sync.sync_all(intent.company)
-        outbox._write_failure(operation, outbox.UnreadableAnswerError("late"))
+        write_failure(operation, UnreadableAnswerError("late"))
         intent.refresh_from_db()
         assert intent.delivery == Delivery.SENT
 

@@ -337,7 +337,17 @@ class TestSignals:
         intent = make.draft()
         entry = TimelineEntry.objects.create(payment_intent=intent, kind="sent", signal_due=True)
         intent.delete()
-        assert timeline._deliver([entry]) == 0
+        heard: list[Any] = []
+
+        def hear(**told: Any) -> None:
+            heard.append(told)
+
+        signals.payment_intent_sent.connect(hear)
+        try:
+            timeline._deliver([entry])
+        finally:
+            signals.payment_intent_sent.disconnect(hear)
+        assert heard == []
 
 
 def test_settle_wants_a_complete_and_finished_listing() -> None:

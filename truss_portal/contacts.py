@@ -1,6 +1,6 @@
 """Payers as callers name them → the one row that stands for each."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -78,16 +78,32 @@ def _by_uid(rows: Any, uid: UUID | str) -> Contact:
 
 
 def same_name_trap(contact: Contact) -> str | None:
-    """Why this payer can't be sent by name, for people; None when they can.
+    """Why this payer can't be sent by name, for people; None when they can."""
+    return same_name_traps([contact]).get(contact.pk)
+
+
+def same_name_traps(contacts: Collection[Contact]) -> dict[int, str]:
+    """Of these payers of one company those that can't be sent by name, with the reason, by primary key.
 
     Truss recognises a customer by the name alone and overwrites the email: two payers of one name would get each
     other's invoices. Only a payer whose uid is known is safe from that.
     https://docs.trusspayments.com/api-references/model/CreateOrUpdateContactRequest
     """
-    namesake = Contact.objects.namesakes(contact).first() if contact.uid is None else None
-    if namesake is None:
-        return None
-    return _(
-        "Two payers are named “%(name)s”: %(email)s and %(other)s. Truss tells customers apart by name and would "
-        "overwrite one's email with the other's. Give one of them another name, such as “%(name)s (2)”."
-    ) % {"name": contact.name, "email": contact.email, "other": namesake.email or _("no email")}
+    by_name = {contact.pk: contact for contact in contacts if contact.uid is None}
+    if not by_name:
+        return {}
+    companies = {contact.company_id for contact in by_name.values()}
+    names = {contact.name_key for contact in by_name.values()}
+    alike = list(Contact.objects.filter(company__in=companies, name_key__in=names).order_by("pk"))
+    traps: dict[int, str] = {}
+    for pk, contact in by_name.items():
+        for other in alike:
+            same_name = (other.company_id, other.name_key) == (contact.company_id, contact.name_key)
+            if same_name and other.pk != pk and not other.has_email(contact.email):
+                traps[pk] = _(
+                    "Two payers are named “%(name)s”: %(email)s and %(other)s. Truss tells customers apart by name "
+                    "and would overwrite one's email with the other's. Give one of them another name, such as "
+                    "“%(name)s (2)”."
+                ) % {"name": contact.name, "email": contact.email, "other": other.email or _("no email")}
+                break
+    return traps

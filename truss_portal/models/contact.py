@@ -14,13 +14,6 @@ def name_key(name: str) -> str:
     return " ".join(name.split()).casefold()[:255]
 
 
-class ContactQuerySet(models.QuerySet["Contact"]):
-    def namesakes(self, contact: "Contact") -> "ContactQuerySet":
-        """Other contacts of that name with another email. Truss matches by name: they would overwrite each other."""
-        others = self.filter(company_id=contact.company_id, name_key=name_key(contact.name)).exclude(pk=contact.pk)
-        return others.exclude(pk__in=[other.pk for other in others if other.has_email(contact.email)])
-
-
 class Contact(models.Model):
     """Who pays: Truss's customer. Without a `uid` it exists only here until the first invoice is sent."""
 
@@ -33,8 +26,6 @@ class Contact(models.Model):
     phone = models.CharField(_("phone"), max_length=32, blank=True)
     extra = models.JSONField(_("further fields"), default=dict, blank=True, editable=False)
     fetched_at = models.DateTimeField(_("last asked"), null=True, editable=False)
-
-    objects = ContactQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("payer")

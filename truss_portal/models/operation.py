@@ -57,6 +57,7 @@ class Operation(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     # While being asked: until then nobody else touches it. Past that, whoever was asking is taken for dead.
     claimed_until = models.DateTimeField(null=True, blank=True)
+    claim_token = models.CharField(max_length=32, blank=True, db_index=True, editable=False)
     next_attempt_at = models.DateTimeField(_("next try"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     unconfirmed_at = models.DateTimeField(_("unconfirmed since"), null=True, blank=True)

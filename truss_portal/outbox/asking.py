@@ -1,0 +1,79 @@
+"""The network, and nothing else: ask Truss for one claimed operation. Runs in threads; touches no database."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
+
+from truss_portal.client import NotFoundError, TrussClient, TrussError, UpdateContactRequest, resources
+from truss_portal.models import Operation
+
+from .requests import create_request, today, update_request
+
+logger = logging.getLogger("truss_portal.outbox")
+
+Kind = Operation.Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of asking for one operation."""
+
+    operation: Operation
+    asked_at: datetime
+    error: TrussError | None = None
+    """Why it isn't a plain yes."""
+    created: resources.PaymentIntent | None = None
+    read_back: resources.PaymentIntent | None = None
+    """The invoice as Truss showed it after the change."""
+    gone: bool = False
+    """Truss doesn't have the invoice any more."""
+    contact: resources.Contact | None = None
+
+
+def ask(operation: Operation, client: TrussClient) -> Answer:
+    """Ask once. Never raises for what Truss answers: that is in the answer."""
+    asked_at = timezone.now()
+    try:
+        if operation.kind == Kind.UPDATE_CONTACT:
+            contact = client.update_contact(_contact_uid(operation), UpdateContactRequest(**operation.body))
+            return Answer(operation=operation, asked_at=asked_at, contact=contact)
+        if operation.kind == Kind.CREATE and operation.payment_intent:
+            created = client.create_payment_intent(create_request(operation.payment_intent), today=today())
+            return Answer(operation=operation, asked_at=asked_at, created=created)
+    except TrussError as error:
+        return Answer(operation=operation, asked_at=asked_at, error=error)
+    return _change(operation, client, asked_at)
+
+
+def _change(operation: Operation, client: TrussClient, asked_at: datetime) -> Answer:
+    """Amend, resend or cancel; then look: after a change the truth is what Truss shows."""
+    intent = operation.payment_intent
+    if intent is None or intent.uid is None:
+        raise AssertionError(f"operation {operation.pk} is for an invoice that isn't at Truss")
+    problem: TrussError | None = None
+    try:
+        if operation.kind == Kind.CANCEL:
+            client.cancel_payment_intent(intent.uid)
+        else:
+            client.update_payment_intent(intent.uid, update_request(operation.body), today=today())
+    except TrussError as error:
+        if operation.kind != Kind.CANCEL:
+            return Answer(operation=operation, asked_at=asked_at, error=error)
+        problem = error
+    try:
+        shown = client.fetch_payment_intent(intent.uid)
+    except NotFoundError:
+        return Answer(operation=operation, asked_at=asked_at, error=problem, gone=True)
+    except TrussError as error:
+        logger.warning("Invoice %s was changed at Truss and could not be read back yet: %s", intent, error)
+        return Answer(operation=operation, asked_at=asked_at, error=problem)
+    return Answer(operation=operation, asked_at=asked_at, error=problem, read_back=shown)
+
+
+def _contact_uid(operation: Operation) -> UUID:
+    if operation.contact is None or operation.contact.uid is None:
+        raise AssertionError(f"operation {operation.pk} has no contact at Truss")
+    return operation.contact.uid

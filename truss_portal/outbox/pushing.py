@@ -1,0 +1,198 @@
+"""Carry out operations: one while somebody waits, or all that are due, several at a time."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import Final
+
+from django.db.models import Case, F, Q, When
+from django.utils import timezone
+
+from truss_portal import contacts
+from truss_portal.client import RateLimitedError, TrussClient
+from truss_portal.conf import conf
+from truss_portal.connection import connect, learn_company
+from truss_portal.exceptions import ActionRefusedError, NotConnectedError
+from truss_portal.models import Company, Contact, Operation
+from truss_portal.sync import Progress, no_progress
+
+from .asking import Answer, ask
+from .claims import claim, release, supersede
+from .writing import write, write_failure
+
+State = Operation.State
+Due = list[tuple[int, int | None, int | None]]
+"""Operations by primary key, each with its invoice, and the payer whom Truss doesn't know yet, where it has one."""
+
+# Seconds to wait for more answers once one has come: written together they cost a handful of statements.
+GATHER: Final = 0.03
+# Seconds that all threads rest after a 429 without Retry-After, and the most that they rest for one with it.
+SHORTEST_REST: Final = 1.0
+LONGEST_REST: Final = 60.0
+
+
+def perform(operation_id: int, *, client: TrussClient | None = None) -> Operation:
+    """Ask Truss for this operation, if it waits to be asked and nobody else is at it. Returns the row as it then is.
+
+    Never raises for what Truss answers or for a missing connection: both are written on the row.
+    """
+    operation = Operation.objects.select_related("company").get(pk=operation_id)
+    with ExitStack() as stack:
+        if client is None:
+            try:
+                client = stack.enter_context(connect(operation.company))
+            except NotConnectedError as error:
+                Operation.objects.filter(pk=operation_id, state=State.QUEUED).update(error=str(error))
+                operation.refresh_from_db()
+                return operation
+        learn_company(operation.company, client)
+        for claimed in _askable(claim([operation_id])):
+            write(operation.company, [ask(claimed, client)])
+    operation.refresh_from_db()
+    return operation
+
+
+def push(company: Company, *, limit: int | None = None, progress: Progress = no_progress) -> Iterator[Operation]:
+    """Perform what is queued and due, oldest first, `CONCURRENCY` at a time; yields each operation as it then is.
+
+    Raises NotConnectedError. Whoever stops early, or is interrupted, leaves nothing half done: what was asked for is
+    written, and what wasn't goes back into the queue.
+    """
+    now = timezone.now()
+    waiting = Operation.objects.filter(company=company, state=State.QUEUED).order_by("pk")
+    waiting = waiting.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+    unknown = Case(When(payment_intent__contact__uid=None, then=F("payment_intent__contact_id")))
+    due: Due = list(waiting.values_list("pk", "payment_intent_id", unknown)[:limit])
+    if due:
+        with connect(company) as client:
+            learn_company(company, client)
+            yield from _Push(company, client, due, progress).run()
+
+
+def _askable(claimed: list[Operation]) -> Iterator[Operation]:
+    """Those that may and must be asked as things stand now; the others are refused, or done by a newer change."""
+    traps = contacts.same_name_traps([contact for operation in claimed if (contact := _new_payer(operation))])
+    for operation in claimed:
+        contact = _new_payer(operation)
+        if contact and contact.pk in traps:
+            write_failure(operation, ActionRefusedError(traps[contact.pk]))
+        elif not supersede(operation):
+            yield operation
+
+
+def _new_payer(operation: Operation) -> Contact | None:
+    """The payer whom this create makes known to Truss by name."""
+    intent = operation.payment_intent
+    contact = intent.contact if intent and operation.kind == Operation.Kind.CREATE else None
+    return contact if contact and contact.uid is None else None
+
+
+class _Rest:
+    """After a 429 all threads rest, not only the one that was told."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def begin(self, seconds: float | None) -> None:
+        rest = min(max(seconds or 0.0, SHORTEST_REST), LONGEST_REST)
+        with self._lock:
+            self._until = max(self._until, time.monotonic() + rest)
+
+    def wait(self) -> None:
+        while (left := self._until - time.monotonic()) > 0:
+            time.sleep(left)
+
+
+class _Push:
+    """One run: the database here, the network in a pool of threads."""
+
+    def __init__(self, company: Company, client: TrussClient, due: Due, progress: Progress) -> None:
+        self.company = company
+        self.client = client
+        self.due = due
+        self.total = len(due)
+        self.done = 0
+        self.progress = progress
+        self.rest = _Rest()
+        self.known: set[int] = set()
+        self.flying: dict[Future[Answer], Operation] = {}
+
+    def run(self) -> Iterator[Operation]:
+        at_once = conf.concurrency
+        with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="truss-push") as pool:
+            try:
+                while self.due or self.flying:
+                    # Twice as many are claimed ahead as can be asked at once: no thread waits for the database.
+                    if len(self.flying) <= 2 * at_once:
+                        yield from self._start(pool, 3 * at_once - len(self.flying))
+                    if self.flying:
+                        wait(self.flying, return_when=FIRST_COMPLETED)
+                        finished, _pending = wait(self.flying, timeout=GATHER)
+                        yield from self._written(finished)
+            finally:
+                self._land()
+
+    def _start(self, pool: ThreadPoolExecutor, room: int) -> Iterator[Operation]:
+        """Claim as many as there is room for, and let the pool ask. Yields what was refused on the way.
+
+        One operation of an invoice is under way at a time, oldest first. So is one invoice of a payer whom Truss
+        doesn't know yet: the first makes the payer known by name, and the others then name the payer by uid.
+        """
+        invoices = {operation.payment_intent_id for operation in self.flying.values()}
+        payers = {payer.pk for operation in self.flying.values() if (payer := _new_payer(operation))}
+        chosen: list[int] = []
+        later: Due = []
+        for number, (pk, intent_id, payer_id) in enumerate(self.due):
+            if len(chosen) == room:
+                later += self.due[number:]
+                break
+            new_payer = payer_id if payer_id not in self.known else None
+            if (intent_id and intent_id in invoices) or (new_payer and new_payer in payers):
+                later.append((pk, intent_id, payer_id))
+                continue
+            chosen.append(pk)
+            invoices.add(intent_id)
+            if new_payer:
+                payers.add(new_payer)
+        self.due = later
+        claimed = claim(chosen)
+        asked = set()
+        for operation in _askable(claimed):
+            asked.add(operation.pk)
+            self.flying[pool.submit(self._ask, operation)] = operation
+        yield from self._told([operation.pk for operation in claimed if operation.pk not in asked])
+        self.done += len(chosen) - len(claimed)
+
+    def _ask(self, operation: Operation) -> Answer:
+        """In a thread of the pool: the network and nothing else."""
+        self.rest.wait()
+        answer = ask(operation, self.client)
+        if isinstance(answer.error, RateLimitedError):
+            self.rest.begin(answer.error.retry_after)
+        return answer
+
+    def _written(self, finished: set[Future[Answer]]) -> Iterator[Operation]:
+        answers = [future.result() for future in finished]
+        for future in finished:
+            del self.flying[future]
+        write(self.company, answers)
+        self.known |= {payer.pk for answer in answers if answer.created and (payer := _new_payer(answer.operation))}
+        yield from self._told([answer.operation.pk for answer in answers])
+
+    def _told(self, ids: list[int]) -> Iterator[Operation]:
+        self.done += len(ids)
+        if ids:
+            self.progress("send", self.done, self.total)
+            yield from Operation.objects.filter(pk__in=ids).order_by("pk")
+
+    def _land(self) -> None:
+        """Give back what isn't asked for yet, and write the answers that are still on their way."""
+        for future, operation in list(self.flying.items()):
+            if future.cancel():
+                release(operation)
+                del self.flying[future]
+        if self.flying:
+            write(self.company, [future.result() for future in self.flying])
