@@ -20,6 +20,8 @@ from truss_portal.client import RateLimitedError, RefusedError, TrussClient, res
 from truss_portal.connection import connect, default_company
 from truss_portal.exceptions import NotPayableError
 from truss_portal.models import Contact, Operation, PayerReturn, PaymentIntent
+from truss_portal.outbox.claims import claim
+from truss_portal.outbox.writing import write_failure
 from truss_portal.testing.sandbox import Sandbox
 from truss_portal.views import ReturnView
 
@@ -113,6 +115,7 @@ class TestRepeats:
 class TestClaims:
     @pytest.mark.parametrize("late", [RateLimitedError(), RefusedError()])
     def test_who_lost_the_claim_cannot_end_the_next_one_s(self, truss: Sandbox, late: Exception) -> None:
+        make.company()
         operation = actions.send(make.draft(), wait=False)
 
         def everybody_thinks_it_dead() -> None:
@@ -120,7 +123,7 @@ class TestClaims:
             outbox.recover()
             Operation.objects.update(unconfirmed_at=timezone.now() - timedelta(hours=1))
             outbox.settle(sync.sync_all(operation.company))
-            assert outbox._claim(Operation.objects.get(pk=operation.pk)), "the next one is at it"
+            assert claim([operation.pk]), "the next one is at it"
 
         outbox.perform(operation.pk, client=cast("TrussClient", SlowClient(everybody_thinks_it_dead, late)))
         operation.refresh_from_db()
@@ -158,7 +161,7 @@ class TestAtOnce:
         company = default_company()
         intent = make.draft()
         operation = actions.send(intent, wait=False)
-        outbox._claim(operation)
+        [claimed] = claim([operation.pk])
         has_intent, wants_both = threading.Event(), threading.Event()
         found = make.listed(make.payload(memo=f"[TP-{intent.memo_reference}]"))
 
@@ -171,7 +174,7 @@ class TestAtOnce:
 
         def failure() -> None:
             has_intent.wait(timeout=10)
-            outbox._write_failure(operation, RefusedError())
+            write_failure(claimed, RefusedError())
 
         assert at_once(listing, failure) == []
         intent.refresh_from_db()
@@ -317,9 +320,9 @@ class TestUnusualSites:
     def test_a_claim_outlasts_the_timeouts(self, truss: Sandbox, settings: Any) -> None:
         settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"TIMEOUT": (5, 3600)}
         operation = actions.send(make.draft(), wait=False)
-        outbox._claim(operation)
-        assert operation.claimed_until is not None
-        assert operation.claimed_until > timezone.now() + timedelta(hours=1)
+        [claimed] = claim([operation.pk])
+        assert claimed.claimed_until is not None
+        assert claimed.claimed_until > timezone.now() + timedelta(hours=1)
 
     def test_a_company_may_have_any_name(self, truss: Sandbox) -> None:
         truss.company(name="x" * 400)
