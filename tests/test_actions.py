@@ -87,6 +87,11 @@ class TestDraft:
         with pytest.raises(ActionRefusedError, match="another phone"):
             make.draft(contact={"name": "Acme", "email": "ap@acme.test", "phone": "4155550199"})
 
+    def test_a_payer_of_another_company_is_refused(self) -> None:
+        stranger = Contact.objects.create(company=make.company(slug="other"), name="Acme", email="ap@acme.test")
+        with pytest.raises(ActionRefusedError, match="another company"):
+            make.draft(company=make.company(), contact=stranger)
+
     def test_who_wrote_it_is_told(self) -> None:
         clerk = get_user_model().objects.create_user("clerk")
         intent = make.draft(actor=clerk)
@@ -459,13 +464,13 @@ class TestUpdateContact:
         with pytest.raises(InvalidRequestError, match="name"):
             actions.update_contact(contact, name="")
 
-    def test_a_refusal_is_written_on_the_operation(self, truss: Sandbox) -> None:
+    def test_a_token_that_will_not_do_leaves_the_change_waiting(self, truss: Sandbox) -> None:
         contact = make.sent().contact
         assert contact is not None
         truss.fault("unauthorized", method="PATCH", count=1)
         operation = actions.update_contact(contact, email="new@acme.test")
         assert operation is not None
-        assert (operation.state, operation.response_status) == ("refused", 401)
+        assert (operation.state, operation.response_status) == ("queued", 401)
         assert contact.email == "ap@acme.test"
 
 

@@ -293,6 +293,20 @@ def test_a_return_is_told_once_however_truss_shows_it(evidence: str) -> None:
     assert make.kinds(PaymentIntent.objects.get()).count("payment_returned") == 1
 
 
+def test_a_payment_that_never_came_is_not_told_as_one() -> None:
+    company = make.company()
+    failed = make.transaction_payload(status="CanceledTransaction")
+    good = make.transaction_payload(status="PendingCredit")
+    body = make.payload(transactions=[failed, good])
+    mirror.write(company, [make.detailed(body, 1)])
+    row = PaymentIntent.objects.get()
+    assert make.kinds(row) == ["discovered", "payment_received"]
+    good["status"] = "Error"
+    mirror.write(company, [make.detailed(body, 2)])
+    mirror.write(company, [make.detailed(body, 3)])
+    assert make.kinds(row) == ["discovered", "payment_received", "payment_returned"]
+
+
 def test_what_truss_no_longer_shows_is_marked_and_found_again() -> None:
     company = make.company()
     body = make.payload()

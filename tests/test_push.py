@@ -164,3 +164,40 @@ def test_a_trap_among_many_stops_only_its_own(truss: Sandbox) -> None:
         )
     states = [operation.state for operation in outbox.push(default_company())]
     assert sorted(states) == ["done", "done", "done", "refused", "refused"]
+
+
+def test_a_mistake_of_ours_takes_no_other_answer_along(truss: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    intents = queue(6, payers=6)
+    Operation.objects.filter(payment_intent=intents[2]).update(kind="amend", open_create_of=None)
+    states = [operation.state for operation in outbox.push(default_company())]
+    assert states == ["done"] * 5
+    assert PaymentIntent.objects.filter(delivery="sent").count() == len(truss.payment_intents()) == 5
+    assert "failed on our side" in caplog.text
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_will_not_do_keeps_the_queue_and_is_not_tried_out_on_it(truss: Sandbox, status: int) -> None:
+    queue(60, payers=60)
+    if status == 401:
+        truss.fault("unauthorized", method="POST", count=None)
+    else:
+        truss.company(scopes=["payment_intent.inbound:read", "transactions:read"])
+    states = [operation.state for operation in outbox.push(default_company())]
+    assert set(states) == {"queued"}
+    assert len(states) <= 3 * 8
+    assert set(PaymentIntent.objects.values_list("delivery", flat=True)) == {"queued"}
+    truss.clear_faults()
+    truss.company(scopes=None)
+    Operation.objects.update(next_attempt_at=None)
+    assert [operation.state for operation in outbox.push(default_company())] == ["done"] * 60
+
+
+def test_a_claim_that_ran_out_before_its_turn_is_not_asked_for(truss: Sandbox) -> None:
+    queue(1)
+    company = default_company()
+    [operation] = claim(list(Operation.objects.values_list("pk", flat=True)))
+    operation.claimed_until = make.NOON.replace(year=2020)
+    with connect(company) as client:
+        write(company, [ask(operation, client)])
+    assert truss.payment_intents() == []
+    assert Operation.objects.get().state == "queued"

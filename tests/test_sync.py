@@ -140,7 +140,7 @@ class TestAll:
         PaymentIntent.objects.filter(uid__in=uids).update(details_due=True)
         truss.fault("unauthorized", method="GET", path=r"inbound/[^/]+/$", count=None)
         run = sync.sync_all(default_company())
-        assert len(_gets(truss)) == 100
+        assert len(_gets(truss)) == sync.BATCH
         assert "left to the next run" in run.problems[-1] or len(run.problems) == sync.PROBLEMS_KEPT
 
     def test_two_runs_never_overlap_and_a_dead_run_s_lease_ends(self, truss: Sandbox) -> None:
@@ -179,6 +179,13 @@ class TestAll:
         assert Company.objects.get().checkout_link_id == "k7m2p9qx"
         truss.fault("unauthorized", path="company", count=None)
         assert sync.sync_all(company).state == "done", "which scope the company needs isn't published"
+
+    def test_payments_that_truss_does_not_show_are_not_asked_for_for_ever(self, truss: Sandbox) -> None:
+        [uid] = truss.create_many(1)
+        truss.pay(uid)
+        truss.alter(uid, extra={"transactions": None})
+        assert sync.sync_all(default_company()).detailed == 1
+        assert sync.sync_all(default_company()).detailed == 0
 
     def test_progress_is_told(self, truss: Sandbox) -> None:
         told: list[tuple[str, int, int | None]] = []
@@ -306,6 +313,20 @@ class TestSignals:
             ("canceled", "Canceled"),
         ]
         assert not TimelineEntry.objects.undelivered().exists()
+
+    def test_a_receiver_that_delivers_is_not_told_of_the_same_again(self, truss: Sandbox) -> None:
+        heard: list[int] = []
+
+        def delivers(**_rest: Any) -> None:
+            heard.append(1)
+            timeline.deliver_due()
+
+        signals.payment_intent_sent.connect(delivers)
+        try:
+            make.sent()
+        finally:
+            signals.payment_intent_sent.disconnect(delivers)
+        assert heard == [1]
 
     def test_a_receiver_that_raises_stops_no_other_and_is_told_again(self, truss: Sandbox) -> None:
         heard: list[str] = []

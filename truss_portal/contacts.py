@@ -33,7 +33,7 @@ def broken_rules(contact: Contact, changes: Mapping[str, Any], today: date) -> l
 def row_for(company: Company, given: Contact | Mapping[str, Any]) -> Contact:
     """The row for a payer: the one that is known by that uid, or by that name and email, or a new one."""
     if isinstance(given, Contact):
-        return given
+        return _of(company, given)
     unknown = given.keys() - {"uid", "name", "email", "secondary_email", "phone"}
     if unknown:
         raise InvalidRequestError(
@@ -75,6 +75,14 @@ def _by_uid(rows: Any, uid: UUID | str) -> Contact:
         raise InvalidRequestError([FieldError.of("contact.uid", _("isn't a payer known here; run truss_sync"), uid)])
     found: Contact = row
     return found
+
+
+def _of(company: Company, given: Contact) -> Contact:
+    if given.company_id == company.pk:
+        return given
+    raise ActionRefusedError(
+        _("%(payer)s belongs to another company: an invoice and its payer must belong to one.") % {"payer": given}
+    )
 
 
 def same_name_trap(contact: Contact) -> str | None:

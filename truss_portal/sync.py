@@ -29,7 +29,8 @@ logger = logging.getLogger("truss_portal.sync")
 
 # Longer than the slowest step between two renewals, a page with all its retries.
 LEASE: Final = timedelta(minutes=10)
-BATCH: Final = 100
+# Few enough that a Truss that doesn't answer is given up long before the lease ends.
+BATCH: Final = 25
 # So many looks in a row without an answer say that Truss is not well: the rest is left to the next run.
 GIVE_UP_AFTER: Final = 5
 PROBLEMS_KEPT: Final = 50
@@ -252,6 +253,7 @@ class _Run:
                         self._note(_("Invoice %(uid)s: %(error)s") % {"uid": uid, "error": answer})
                         failures += 1
                 self._write(found)
+                self._note_unfilled([intent.uid for intent in found if intent.transactions is None])
                 self.heard = self.heard or bool(found)
                 if gone and not self.heard:
                     raise _NothingFoundError
@@ -263,6 +265,12 @@ class _Run:
                 if failures >= GIVE_UP_AFTER:
                     raise _StoppedError
                 self.renew()
+
+    def _note_unfilled(self, uids: Sequence[UUID]) -> None:
+        """Truss shows these without their payments: asking for them again and again would tell no more."""
+        if uids:
+            PaymentIntent.objects.filter(company=self.company, uid__in=uids).update(details_due=False)
+            logger.warning("Truss shows no payments of %d invoices: is the scope transactions:read granted?", len(uids))
 
     def _fetch(self, uid: UUID) -> resources.PaymentIntent | TrussError:
         """In a thread of the pool: the network and nothing else."""

@@ -31,6 +31,10 @@ SIGNALS: Final[dict[str, Signal]] = {
 }
 
 
+# What receivers in this process are just being told: one that syncs must not be told of the same again, and again.
+_being_told: set[int] = set()
+
+
 def entry(
     intent: PaymentIntent,
     kind: Kind,
@@ -75,6 +79,8 @@ def deliver_due(limit: int = 1000) -> int:
 def _deliver(entries: Iterable[TimelineEntry]) -> int:
     taken = []
     for due in entries:
+        if due.pk in _being_told:
+            continue
         if not SIGNALS[due.kind].has_listeners(PaymentIntent):
             taken.append(due.pk)
             continue
@@ -82,7 +88,11 @@ def _deliver(entries: Iterable[TimelineEntry]) -> int:
         intent = PaymentIntent.objects.select_related("company", "contact").filter(pk=due.payment_intent_id).first()
         if intent is None:
             continue
-        answers = SIGNALS[due.kind].send_robust(sender=PaymentIntent, payment_intent=intent, entry=due)
+        _being_told.add(due.pk)
+        try:
+            answers = SIGNALS[due.kind].send_robust(sender=PaymentIntent, payment_intent=intent, entry=due)
+        finally:
+            _being_told.discard(due.pk)
         failed = [(receiver, answer) for receiver, answer in answers if isinstance(answer, Exception)]
         for receiver, error in failed:
             logger.error(

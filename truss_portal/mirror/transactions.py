@@ -43,15 +43,18 @@ def write_transactions(
         row = known.get(uid)
         values = columns.of_transaction(transaction, intent) | {"missing_since": None}
         was_settled = row is not None and row.settled_at is not None
+        was_payment = row is not None and row.is_payment
         if row is None:
             row = known[uid] = Transaction(company=company, uid=uid, fetched_at=asked_at[intent.pk], **values)
             new.append(row)
-            if row.direction != OUTBOUND:
-                entries.append(_entry(Kind.PAYMENT_RECEIVED, intent, row, at=row.date))
         elif row.fetched_at <= asked_at[intent.pk] and columns.change(row, values):
             row.fetched_at = asked_at[intent.pk]
             changed.append(row)
-        if row.settled_at and not was_settled and row.direction != OUTBOUND:
+        if row.is_payment and not was_payment:
+            entries.append(_entry(Kind.PAYMENT_RECEIVED, intent, row, at=row.date))
+        if was_payment and not row.is_payment and not row.returned_at:
+            entries.append(_entry(Kind.PAYMENT_RETURNED, intent, row, at=asked_at[intent.pk]))
+        if row.settled_at and not was_settled and row.is_payment:
             entries.append(_entry(Kind.PAYMENT_SETTLED, intent, row, at=row.settled_at))
     for row in known.values():
         asked = asked_at.get(row.payment_intent_id)

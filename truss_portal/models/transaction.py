@@ -16,7 +16,8 @@ OUTBOUND: Final = 1
 MOVING_FOR: Final = timedelta(days=60)
 EXTERNAL: Final = "external"
 # The names that say by themselves that nothing more will happen; the meaning of the single statuses isn't published.
-ENDED: Final = ("ReturnedTransaction", "RefundedTransaction", "CanceledTransaction", "Error", "ExternalCredit")
+NEVER_CAME: Final = ("CanceledTransaction", "Error")
+ENDED: Final = ("ReturnedTransaction", "RefundedTransaction", "ExternalCredit", *NEVER_CAME)
 
 
 class TransactionQuerySet(models.QuerySet["Transaction"]):
@@ -73,6 +74,11 @@ class Transaction(models.Model):
     def signed_amount(self) -> Decimal:
         """What it adds to the invoice's `balance_paid`; negative for a return or refund."""
         return -self.amount if self.direction == OUTBOUND else self.amount
+
+    @property
+    def is_payment(self) -> bool:
+        """Whether money came in by it: not what takes money back, nor what was canceled or failed on the way."""
+        return self.direction != OUTBOUND and self.status not in NEVER_CAME
 
     @property
     def stage(self) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from truss_portal.client import NotFoundError, TrussClient, TrussError, UpdateContactRequest, resources
+from truss_portal.client import NotFoundError, NotReachedError, TrussClient, TrussError, UpdateContactRequest, resources
 from truss_portal.models import Operation
 
 from .requests import create_request, today, update_request
@@ -36,6 +36,9 @@ class Answer:
 def ask(operation: Operation, client: TrussClient) -> Answer:
     """Ask once. Never raises for what Truss answers: that is in the answer."""
     asked_at = timezone.now()
+    if operation.claimed_until and operation.claimed_until <= asked_at:
+        text = "The claim ran out before Truss could be asked."
+        return Answer(operation=operation, asked_at=asked_at, error=NotReachedError(text))
     try:
         if operation.kind == Kind.UPDATE_CONTACT:
             contact = client.update_contact(_contact_uid(operation), UpdateContactRequest(**operation.body))

@@ -81,7 +81,7 @@ def supersede(operation: Operation) -> bool:
     ).exclude(state=State.REFUSED)
     taken_over = {name for body in newer.values_list("body", flat=True) for name in body}
     operation.body = {name: value for name, value in operation.body.items() if name not in taken_over}
-    if operation.body:
+    if operation.body or not taken_over:
         return False
     text = _("A newer change has taken its place; Truss was not asked for this one.")
     Operation.objects.filter(pk=operation.pk).update(

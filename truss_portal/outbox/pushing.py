@@ -1,5 +1,6 @@
 """Carry out operations: one while somebody waits, or all that are due, several at a time."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ from truss_portal.sync import Progress, no_progress
 
 from .asking import Answer, ask
 from .claims import claim, release, supersede
-from .writing import write, write_failure
+from .writing import NOT_ABOUT_THE_INVOICE, write, write_failure
+
+logger = logging.getLogger("truss_portal.outbox")
 
 State = Operation.State
 Due = list[tuple[int, int | None, int | None]]
@@ -118,15 +121,17 @@ class _Push:
         self.progress = progress
         self.rest = _Rest()
         self.known: set[int] = set()
+        # Set by a thread that was told that our token, or its scope, won't do: nobody else need be told the same.
+        self.refused = threading.Event()
         self.flying: dict[Future[Answer], Operation] = {}
 
     def run(self) -> Iterator[Operation]:
         at_once = conf.concurrency
         with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="truss-push") as pool:
             try:
-                while self.due or self.flying:
+                while self.flying or (self.due and not self.refused.is_set()):
                     # Twice as many are claimed ahead as can be asked at once: no thread waits for the database.
-                    if len(self.flying) <= 2 * at_once:
+                    if len(self.flying) <= 2 * at_once and not self.refused.is_set():
                         yield from self._start(pool, 3 * at_once - len(self.flying))
                     if self.flying:
                         wait(self.flying, return_when=FIRST_COMPLETED)
@@ -172,12 +177,12 @@ class _Push:
         answer = ask(operation, self.client)
         if isinstance(answer.error, RateLimitedError):
             self.rest.begin(answer.error.retry_after)
+        if isinstance(answer.error, NOT_ABOUT_THE_INVOICE):
+            self.refused.set()
         return answer
 
     def _written(self, finished: set[Future[Answer]]) -> Iterator[Operation]:
-        answers = [future.result() for future in finished]
-        for future in finished:
-            del self.flying[future]
+        answers = self._answers(finished)
         write(self.company, answers)
         self.known |= {payer.pk for answer in answers if answer.created and (payer := _new_payer(answer.operation))}
         yield from self._told([answer.operation.pk for answer in answers])
@@ -194,5 +199,18 @@ class _Push:
             if future.cancel():
                 release(operation)
                 del self.flying[future]
-        if self.flying:
-            write(self.company, [future.result() for future in self.flying])
+        wait(self.flying)
+        write(self.company, self._answers(set(self.flying)))
+
+    def _answers(self, finished: set[Future[Answer]]) -> list[Answer]:
+        """The answers of these. A mistake of ours in one is logged, and its claim runs out: it takes no other along."""
+        answers = []
+        for future in finished:
+            operation = self.flying.pop(future)
+            error = future.exception()
+            if error is None:
+                answers.append(future.result())
+            else:
+                logger.error("Asking Truss for operation %s failed on our side", operation.pk, exc_info=error)
+        self.done += len(finished) - len(answers)
+        return answers

@@ -3,12 +3,21 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from truss_portal import memo, mirror, timeline
-from truss_portal.client import MethodNotAllowedError, NotFoundError, Outcome, TrussError, UnreadableAnswerError
+from truss_portal.client import (
+    MethodNotAllowedError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    Outcome,
+    TrussError,
+    UnreadableAnswerError,
+)
 from truss_portal.database import write_transaction
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Operation, PaymentIntent, TimelineEntry
@@ -23,11 +32,19 @@ Delivery = PaymentIntent.Delivery
 # After a request that surely wasn't done: 1, 2, 4 … minutes.
 BACKOFF: Final = timedelta(minutes=1)
 LONGEST_BACKOFF: Final = timedelta(hours=1)
+# Our token or its scope won't do: nothing is wrong with the invoice, and it waits until that is mended.
+NOT_ABOUT_THE_INVOICE: Final = (NotAuthenticatedError, NotAllowedError)
 
 
 def write(company: Company, answers: Sequence[Answer]) -> None:
     """Write what came of these operations."""
-    created = {answer.created.uid: answer for answer in answers if answer.created}
+    created: dict[UUID, Answer] = {}
+    for answer in answers:
+        if answer.created and answer.created.uid in created:
+            twice = _("Truss answered two creates with one invoice, %(uid)s.") % {"uid": answer.created.uid}
+            write_failure(answer.operation, UnreadableAnswerError(twice))
+        elif answer.created:
+            created[answer.created.uid] = answer
     if created:
         told = [answer.created for answer in created.values() if answer.created]
         adopt = {uid: answer.operation.payment_intent_id for uid, answer in created.items()}
@@ -117,7 +134,8 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
     what came              a create                               amend, cancel, resend, contact
     =====================  =====================================  ==================================
     a rule broken here     refused; the invoice can be edited     refused
-    4xx                    refused; the invoice can be edited     refused
+    401, 403               waits for the next try                 waits for the next try
+    any other 4xx          refused; the invoice can be edited     refused
     429, never connected   waits for the next try                 waits for the next try
     anything else          unconfirmed: looked for in a listing   waits: a repeat does no harm, but
                                                                   for a resend: that stays unconfirmed
@@ -133,10 +151,11 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
         # While Truss was asked a listing may have found the invoice: then it is sent, whatever this answer was. Or the
         # claim ran out and another process is at it.
         mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING, claim_token=operation.claim_token)
-        if isinstance(error, ActionRefusedError) or error.outcome == Outcome.REFUSED:
+        outcome = Outcome.REFUSED if isinstance(error, ActionRefusedError) else error.outcome
+        if outcome == Outcome.REFUSED and not isinstance(error, NOT_ABOUT_THE_INVOICE):
             state, delivery, kind = State.REFUSED, Delivery.FAILED, TimelineEntry.Kind.REFUSED
             answer |= {"open_create_of": None, "finished_at": timezone.now()}
-        elif error.outcome == Outcome.UNKNOWN and operation.kind in NEVER_REPEATED:
+        elif outcome == Outcome.UNKNOWN and operation.kind in NEVER_REPEATED:
             state, delivery, kind = State.UNCONFIRMED, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED
             answer["unconfirmed_at"] = timezone.now()
         else:
@@ -146,10 +165,10 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
             note_create(operation, delivery, kind, answer["error"])
 
 
-def _next_attempt(operation: Operation, error: TrussError) -> datetime:
+def _next_attempt(operation: Operation, error: Exception) -> datetime:
     doublings = min(operation.attempts - 1, 10)
     wait: timedelta = min(BACKOFF * 2**doublings, LONGEST_BACKOFF)
-    return timezone.now() + max(wait, timedelta(seconds=error.retry_after or 0))
+    return timezone.now() + max(wait, timedelta(seconds=getattr(error, "retry_after", None) or 0))
 
 
 def explain(operation: Operation, error: TrussError | ActionRefusedError) -> str:
