@@ -2,19 +2,30 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, OperationalError, connections, router, transaction
 
 from truss_portal.models import Company
 
 T = TypeVar("T")
+View = TypeVar("View", bound=Callable[..., Any])
 ATTEMPTS = 5
 
 
 def alias() -> str:
     """The database that holds the app's tables."""
     return router.db_for_write(Company)
+
+
+def outside_transactions(view: View) -> View:
+    """A view that asks Truss, which may take as long as its timeouts: never inside the request's transaction.
+
+    ATOMIC_REQUESTS is a setting of each database, and which one holds the app's tables is the site's business.
+    """
+    for using in connections:
+        view = transaction.non_atomic_requests(using=using)(view)
+    return view
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -15,7 +14,7 @@ from django.views.generic import TemplateView
 from truss_portal import checkout, timeline
 from truss_portal.client import TrussError
 from truss_portal.connection import connect
-from truss_portal.database import write_transaction
+from truss_portal.database import outside_transactions, write_transaction
 from truss_portal.exceptions import NotConnectedError, NotPayableError
 from truss_portal.models import PayerReturn, PaymentIntent, TimelineEntry
 from truss_portal.sync import refresh
@@ -42,12 +41,7 @@ class ReturnView(TemplateView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
-        view = super().as_view(**initkwargs)
-        # Asking Truss may take as long as its timeouts: never inside the request's transaction, whichever database
-        # holds the app's tables.
-        for using in connections:
-            view = transaction.non_atomic_requests(using=using)(view)
-        return view
+        return outside_transactions(super().as_view(**initkwargs))
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         intent = self._intent()

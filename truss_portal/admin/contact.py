@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from truss_portal import actions, contacts
 from truss_portal.client.request_bodies import NAME_MAX, PHONE_MAX
-from truss_portal.database import alias
+from truss_portal.database import alias, outside_transactions
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Contact, Operation
 from truss_portal.models.contact import name_key
@@ -163,7 +163,7 @@ class ContactAdmin(TrussAdmin[Contact]):
     # --- changing
 
     # Django saves in a transaction of its own, and Truss is asked when that is committed: before the answer is written.
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

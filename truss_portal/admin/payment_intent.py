@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -16,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from truss_portal import actions, checkout, memo
 from truss_portal.client import InvalidRequestError
-from truss_portal.database import write_transaction
+from truss_portal.database import outside_transactions, write_transaction
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Operation, PaymentIntent
 
@@ -123,7 +122,7 @@ class PaymentIntentAdmin(PaymentIntentPages):
     # --- the list's actions
 
     # Refreshing asks Truss: never inside the request's transaction.
-    @method_decorator(transaction.non_atomic_requests)
+    @method_decorator(outside_transactions)
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if request.POST.get("action") == "delete_selected":
             with write_transaction():

@@ -8,7 +8,6 @@ from typing import Any, Final
 import django
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from truss_portal import timeline
+from truss_portal.database import outside_transactions
 from truss_portal.models import PaymentIntent, TimelineEntry
 
 from . import checkout_links
@@ -67,8 +67,7 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
 
     def get_urls(self) -> list[URLPattern]:
         def page(name: str, view: Callable[[HttpRequest], HttpResponse]) -> URLPattern:
-            # Asking Truss may take as long as its timeouts: never inside the request's transaction.
-            wrapped = transaction.non_atomic_requests(self.admin_site.admin_view(view))
+            wrapped = outside_transactions(self.admin_site.admin_view(view))
             return path(f"{name}/", wrapped, name=f"truss_portal_paymentintent_{name.replace('/', '_')}")
 
         verbs = [page(verb.name, self._verb_view(verb)) for verb in VERBS]
