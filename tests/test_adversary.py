@@ -157,7 +157,7 @@ class TestAtOnce:
     def test_a_listing_and_the_failure_of_a_create_do_not_block_each_other(self, truss: Sandbox) -> None:
         """The listing holds the invoice and wants its operation; the failure must not hold them the other way round."""
         if connection.vendor == "sqlite":
-            pytest.skip("one writer at a time")
+            pytest.skip("SQLite has one writer at a time: run this with TEST_DATABASE=postgresql or mariadb")
         company = default_company()
         intent = make.draft()
         operation = actions.send(intent, wait=False)
@@ -198,7 +198,7 @@ class TestContacts:
 
     def test_drafting_never_takes_a_payer_s_uid_away(self) -> None:
         if connection.vendor == "sqlite":
-            pytest.skip("one writer at a time")
+            pytest.skip("SQLite has one writer at a time: run this with TEST_DATABASE=postgresql or mariadb")
         contact = make.draft().contact
         assert contact is not None
         given: list[BaseException] = []
