@@ -129,9 +129,11 @@ class TestPush:
     def test_a_refusal_is_1_and_can_be_retried(self, truss: Sandbox) -> None:
         truss.company(checkout_link_id="")
         actions.send(make.draft(), wait=False)
-        status, out, _err = run("truss_push")
+        status, out, err = run("truss_push")
         assert status == 1
         assert "1 refused" in out
+        assert "INV-1001" in err
+        assert "status 400" in err
         truss.company(checkout_link_id="k7m2p9qx")
         assert run("truss_push")[0] == 0
         assert truss.payment_intents() == []

@@ -14,6 +14,8 @@ from truss_portal.management.companies import chosen_companies
 from truss_portal.management.progress import ProgressBars
 from truss_portal.models import Company, Operation, PaymentIntent
 
+PROBLEMS_TOLD = 20
+
 
 class Command(BaseCommand):
     help = "Carry out what was asked of Truss and is still waiting; find out about sends whose answer was lost."
@@ -41,6 +43,8 @@ class Command(BaseCommand):
                     left = None if limit is None else limit - sum(counts.values())
                     for operation in outbox.push(company, limit=left, progress=bars.show):
                         counts[operation.state] += 1
+                        if operation.state != Operation.State.DONE and len(problems) < PROBLEMS_TOLD:
+                            problems.append(f"{operation}: {operation.error}")
                 except TrussPortalError as error:
                     problems.append(f"{company}: {error}")
         self._report(chosen, counts, problems, as_json=options["json"])
