@@ -182,11 +182,13 @@ class _Run:
         if len(self.run.problems) < PROBLEMS_KEPT:
             self.run.problems.append(problem)
 
-    def _write(self, intents: Sequence[resources.PaymentIntent]) -> None:
+    def _write(self, intents: Sequence[resources.PaymentIntent], *, counted: bool) -> None:
+        """An invoice is counted once: as the list found it, or where there is no list as the look did."""
         written = mirror.write(self.company, intents)
-        self.run.created += written.created
-        self.run.updated += written.updated
-        self.run.unchanged += written.unchanged
+        if counted:
+            self.run.created += written.created
+            self.run.updated += written.updated
+            self.run.unchanged += written.unchanged
         self._note_rejected(written.rejected)
 
     def _note_rejected(self, rejected: Sequence[resources.Rejected]) -> None:
@@ -201,7 +203,7 @@ class _Run:
         for page in self.client.list_payment_intents():
             self.renew()
             self.heard = True
-            self._write(page.payment_intents)
+            self._write(page.payment_intents, counted=True)
             self._note_rejected(page.rejected)
             seen.update(intent.uid for intent in page.payment_intents)
             counts.add(page.count)
@@ -252,7 +254,7 @@ class _Run:
                     else:
                         self._note(_("Invoice %(uid)s: %(error)s") % {"uid": uid, "error": answer})
                         failures += 1
-                self._write(found)
+                self._write(found, counted=self.run.kind == SyncRun.Kind.OPEN)
                 self._note_unfilled([intent.uid for intent in found if intent.transactions is None])
                 self.heard = self.heard or bool(found)
                 if gone and not self.heard:
