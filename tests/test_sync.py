@@ -189,10 +189,17 @@ class TestAll:
 
     def test_progress_is_told(self, truss: Sandbox) -> None:
         told: list[tuple[str, int, int | None]] = []
+        states: list[str] = []
+
+        def tell(*step: Any) -> None:
+            told.append(step)
+            states.append(SyncRun.objects.get().state)
+
         uids = truss.create_many(2)
         truss.pay(uids[0])
-        sync.sync_all(default_company(), progress=lambda *step: told.append(step))
+        sync.sync_all(default_company(), progress=tell)
         assert told == [("list", 2, 2), ("look", 1, 1)]
+        assert states == ["running", "running"]
 
     def test_truth_is_reached_from_any_mess(self, truss: Sandbox) -> None:
         uids = truss.create_many(20)

@@ -166,14 +166,15 @@ class _Run:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        self.run.state = SyncRun.State.FAILED
+        ended = SyncRun.State.FAILED
         try:
             yield
             if not self.run.problems:
-                self.run.state = SyncRun.State.DONE
+                ended = SyncRun.State.DONE
         except (TrussError, TrussPortalError) as error:
             self._note(str(error))
         finally:
+            self.run.state = ended
             self.run.finished_at = timezone.now()
             self.run.save()
 
