@@ -159,6 +159,20 @@ def pour_out(mebibytes: int, status: int = 200) -> Behaviour:
     return behave
 
 
+def drip(answer: bytes, *, at_once: int = 0, every: float = 0.02) -> Behaviour:
+    """This answer, status line and headers included: some bytes at once, the others one by one."""
+
+    def behave(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(answer[:at_once])
+        for number in range(at_once, len(answer)):
+            if handler.server.stopped.wait(every):
+                return
+            handler.wfile.write(answer[number : number + 1])
+
+    return behave
+
+
 @contextlib.contextmanager
 def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[int]:
     """A port on which each connection is given to `behave` unread, and then closed."""

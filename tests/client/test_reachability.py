@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.client import loopback
 from tests.client.calling import Connect, assert_not_reached, assert_unanswered, create, each_write, free_port
 from tests.client.conftest import TOKEN
-from tests.client.loopback import Server, answer, hang_up, raw_server, reset, stall
+from tests.client.loopback import Server, answer, drip, hang_up, raw_server, reset, stall
 from tests.client.payloads import intent
 from truss_portal.client import (
     TrussClient,
@@ -148,6 +148,20 @@ def test_an_answer_lost_over_tls_is_unknown(
     secure_server.will(answer(intent()), behaviour)
     assert create(client)
     assert_unanswered(lambda: create(client))
+
+
+def test_an_answer_that_drips_over_tls_is_given_up(
+    secure_server: Server, connect: Connect, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    client = connect(f"https://localhost:{secure_server.server_port}", answer_seconds=0.3)
+    secure_server.will(
+        answer(intent()), drip(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b" " * 500, at_once=40)
+    )
+    assert create(client)
+    started = time.monotonic()
+    assert "longer than 0.3 seconds" in str(assert_unanswered(lambda: create(client)))
+    assert time.monotonic() - started < 8
 
 
 def test_a_server_that_does_not_speak_tls(server: Server, connect: Connect) -> None:

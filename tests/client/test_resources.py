@@ -392,3 +392,16 @@ def test_whatever_bytes_come_json_is_json_or_a_reason(body: bytes) -> None:
         json_fields.parse_json(body)
     except UnreadableError as error:
         assert "not JSON" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("levels", [101, 3000])
+def test_an_item_nested_so_deeply_that_nobody_could_store_it(levels: int) -> None:
+    """Not left to Python's own limits, which differ from version to version."""
+    nested: list[Any] = []
+    for _ in range(levels - 1):
+        nested = [nested]
+    items = page(intent(), intent(uid=TRANSACTION_UID, of_tomorrow=nested))
+    got, _following = resources.parse_page(items, fetched_at=NOW)
+    assert [str(item.uid) for item in got.payment_intents] == [INTENT_UID]
+    assert [item.uid for item in got.rejected] == [TRANSACTION_UID]
+    assert "'of_tomorrow': something is nested deeper than 100 levels" in got.rejected[0].reason

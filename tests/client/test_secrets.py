@@ -24,6 +24,7 @@ from truss_portal.client import (
     TrussError,
     UpdateInboundPaymentIntentRequest,
     exchange_code,
+    pacing,
     refresh_token,
 )
 from truss_portal.client.redaction import Secrets
@@ -31,6 +32,7 @@ from truss_portal.client.redaction import Secrets
 CLIENT_SECRET = "s3cr3t/9d0b<7e>5a+&"
 REFRESH_TOKEN = 'rt_"Zk3H1s\\Wq9Lb5'
 CODE = "ac_7Yq2mVd0KxR8"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 UNKNOWN = "unknownToUs.4f81c2.9d0b7e5a"
 UID = uuid.UUID("c2a7e9b4-3d68-4b7f-9f21-61d0c8e5a7f2")
 
@@ -71,8 +73,10 @@ CALLS: list[tuple[Call, tuple[str, ...]]] = [
     (lambda client, _url: client.fetch_payment_intent(UID), (TOKEN,)),
     (lambda client, _url: client.update_payment_intent(UID, UpdateInboundPaymentIntentRequest(memo="m")), (TOKEN,)),
     (
-        lambda _client, url: exchange_code(url, "id", CLIENT_SECRET, CODE, "https://shop.test/", timeout=(5, 0.5)),
-        (CLIENT_SECRET, CODE),
+        lambda _client, url: exchange_code(
+            url, "id", CLIENT_SECRET, CODE, "https://shop.test/", timeout=(5, 0.5), code_verifier=VERIFIER
+        ),
+        (CLIENT_SECRET, VERIFIER, CODE),
     ),
     (
         lambda _client, url: refresh_token(url, "id", CLIENT_SECRET, REFRESH_TOKEN, timeout=(5, 0.5)),
@@ -111,6 +115,7 @@ def test_no_secret_is_found_anywhere(
     failures = 0
     for behaviour in answers:
         server.otherwise = behaviour
+        pacing.forget_rests()
         try:
             result = call(client, server.url)
         except TrussError as caught:

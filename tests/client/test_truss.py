@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.client.conftest import NOW, TOKEN
-from tests.client.loopback import Server, answer, answer_bytes, cut_off
+from tests.client.loopback import Handler, Server, answer, answer_bytes, cut_off
 from tests.client.payloads import CONTACT_UID, INTENT_UID, contact, intent, page, without
 from truss_portal.client import (
     CreateInboundPaymentIntentRequest,
@@ -85,6 +86,30 @@ def test_a_client_can_be_closed_by_with(server: Server) -> None:
     with TrussClient(server.url, TOKEN) as client:
         server.otherwise = answer({"checkout_link_id": "k7m2p9qx", "name": "Acme"})
         assert client.fetch_company().checkout_link_id == "k7m2p9qx"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(seconds=-90), timedelta(0)])
+def test_how_far_truss_s_clock_is_ahead_is_seen_in_its_answers(server: Server, ahead: timedelta) -> None:
+    server.otherwise = answer({"checkout_link_id": "k7m2p9qx"})
+    with TrussClient(server.url, TOKEN, clock=lambda: datetime.now(UTC) - ahead) as client:
+        offset = client.fetch_clock_offset()
+    assert offset is not None
+    assert abs(offset - ahead) < timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_an_answer_may_tell_no_time(server: Server, date: str | None) -> None:
+    def behave(handler: Handler) -> None:
+        handler.send_response_only(200)
+        if date:
+            handler.send_header("Date", date)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    server.otherwise = behave
+    with TrussClient(server.url, TOKEN) as client:
+        assert client.fetch_clock_offset() is None
 
 
 def test_a_clock_of_its_own(server: Server) -> None:

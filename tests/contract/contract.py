@@ -71,6 +71,16 @@ def examples(operation_id: str) -> dict[str, Any]:
     }
 
 
+def events() -> dict[str, tuple[dict[str, Any], Any]]:
+    """Each example of a webhook's body: which event and which example → the schema and the body."""
+    return {
+        f"{name} {example_name}": (media["schema"], example["value"])
+        for name, item in document()["webhooks"].items()
+        for media in item["post"]["requestBody"]["content"].values()
+        for example_name, example in media["examples"].items()
+    }
+
+
 def check_request(method: str, target: str, headers: Mapping[str, str], body: bytes, parsed: Any) -> str:
     """The id of the operation that the request is a valid request of. Raises AssertionError or ValidationError."""
     address = urlsplit(target)

@@ -4,8 +4,10 @@ import re
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.sandbox.conftest import Api
+from truss_portal.sandbox.models import WebhookDelivery
 
 
 def test_the_home_page_shows_what_is_there(api: Api) -> None:
@@ -22,6 +24,41 @@ def test_the_home_page_shows_what_is_there(api: Api) -> None:
     assert "$120.00" in page
     assert "drop_after" in page
     assert "for ever" in page
+
+
+def test_the_home_page_shows_the_latest_webhooks_and_what_became_of_them(api: Api) -> None:
+    assert "Webhooks" not in api.client.get("/sandbox/").content.decode()
+    # Nothing is sent here: this test's transaction never ends.
+    api.control("PATCH", "company", {"webhook_url": "http://127.0.0.1:9/hook"})
+    assert "None yet. Pay or change" in api.client.get("/sandbox/").content.decode()
+    uid = api.created()["uid"]
+    api.control("POST", "webhooks/lose", {"count": 1})
+    api.control("POST", f"payment-intents/{uid}/pay", {"amount": "1.00"})
+    api.control("POST", "webhooks/forge", {"kind": "wrong_secret"})
+    api.control("POST", "webhooks", {"event_name": "payout.failed"})
+    api.control("POST", "webhooks", {"event_name": "payout.made"})
+    api.control("POST", "webhooks/hold")
+    api.control("POST", f"payment-intents/{uid}/pay", {"amount": "1.00"})
+    deliveries = WebhookDelivery.objects.order_by("pk")
+    failed, made = deliveries[1], deliveries[2]
+    WebhookDelivery.objects.filter(pk=failed.pk).update(is_waiting=False, attempts=4, error="TimeoutError: timed out")
+    done = {"is_waiting": False, "attempts": 1, "last_status": 204, "delivered_at": timezone.now()}
+    WebhookDelivery.objects.filter(pk__gte=made.pk).update(**done)
+
+    page = " ".join(api.client.get("/sandbox/").content.decode().split())
+    assert "is told of every change at <code>http://127.0.0.1:9/hook</code>; events are held now" in page
+    for shown in (
+        ">lost<",
+        ">held<",
+        ">on its way<",
+        ">given up<",
+        "TimeoutError: timed out, try 4",
+        ">delivered<",
+        "204",
+    ):
+        assert shown in page, shown
+    assert "forged: wrong_secret" in page
+    assert page.index("payout.made") < page.index("payout.failed")
 
 
 def test_the_home_page_without_a_portal(api: Api) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, assume, settings
 
 from truss_portal.testing.sandbox import Sandbox
 
@@ -34,18 +34,20 @@ contract.config.generation.update(allow_x00=False)
 
 @contract.parametrize()
 @QUICK
-def test_the_sandbox_keeps_the_contract(case: Any, truss_sandbox_process: Sandbox) -> None:
-    _keeps_the_contract(case, truss_sandbox_process)
+def test_the_sandbox_keeps_the_contract(case: Any, truss_sandbox: Sandbox) -> None:
+    _keeps_the_contract(case, truss_sandbox)
 
 
 @pytest.mark.slow
 @contract.parametrize()
 @THOROUGH
-def test_the_sandbox_keeps_the_contract_at_length(case: Any, truss_sandbox_process: Sandbox) -> None:
-    _keeps_the_contract(case, truss_sandbox_process)
+def test_the_sandbox_keeps_the_contract_at_length(case: Any, truss_sandbox: Sandbox) -> None:
+    _keeps_the_contract(case, truss_sandbox)
 
 
 def _keeps_the_contract(case: Any, truss: Sandbox) -> None:
+    # A parameter that mustn't be there, and whose value is a list of nothing, isn't there once it is in an address.
+    assume([] not in (case.query or {}).values())
     _obey_the_rules_that_a_schema_cannot_express(case, truss)
     case.call_and_validate(base_url=truss.url, headers={"Authorization": f"Bearer {truss.token}"})
 

@@ -1,11 +1,13 @@
 """The control API: the dashboard, the bank, and the reset."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sandbox.conftest import INTENTS, Api
+from truss_portal.sandbox import signatures, urls
 
 
 def test_a_payment_counts_at_once_and_the_status_follows(api: Api) -> None:
@@ -162,6 +164,13 @@ def test_the_company_is_changed_and_put_back(api: Api, settings: Any) -> None:
         "page_size_max": 10,
         "token_lifetime": 60,
         "custom_payments": False,
+        "rotate_refresh": False,
+        "echo_state": False,
+        "webhook_url": "https://site.example/truss/webhook/default/",
+        "webhook_secret": "5a" * 32,
+        "webhook_encoding": "hex",
+        "webhook_payload": "as_published",
+        "webhook_pauses": [0.5, 60],
     }
     assert api.control("PATCH", "company", changes) == changes | {"slug": "default"}
     assert api.control("GET", "company") == changes | {"slug": "default"}
@@ -211,6 +220,22 @@ def test_requests_are_logged(api: Api) -> None:
         ("PATCH", "company", {"slug": "x"}),
         ("PATCH", "company", {"page_size_max": 0}),
         ("PATCH", "company", {"scopes": "all"}),
+        ("PATCH", "company", {"webhook_url": "site.example/hook"}),
+        ("PATCH", "company", {"webhook_url": "ftp://site.example/hook"}),
+        ("PATCH", "company", {"webhook_secret": "5A" * 32}),
+        ("PATCH", "company", {"webhook_secret": "short"}),
+        ("PATCH", "company", {"webhook_encoding": "base64"}),
+        ("PATCH", "company", {"webhook_payload": "half"}),
+        ("PATCH", "company", {"webhook_pauses": [-1]}),
+        ("PATCH", "company", {"webhook_pauses": [True]}),
+        ("POST", "webhooks/double", {"times": 0}),
+        ("POST", "webhooks/double", {}),
+        ("POST", "webhooks/lose", {"count": -1}),
+        ("POST", "webhooks/forge", {"kind": "clumsy"}),
+        ("POST", "webhooks/release", {"order": "backwards"}),
+        ("POST", "webhooks/release", {"order": ["x"]}),
+        ("POST", "webhooks/release", {"order": ["8f0c2d54-6b1e-4c0a-9a57-2f6f1d0b7c31"]}),
+        ("POST", "webhooks", {"payload": {}}),
         ("POST", "authorization-codes", {}),
         ("POST", "reset", []),
         ("POST", "reset", b"{"),
@@ -232,6 +257,15 @@ def test_it_answers_only_to_programs_on_this_machine(api: Api) -> None:
     assert [status(REMOTE_ADDR=address) for address in ("192.0.2.7", "::ffff:192.0.2.7", "")] == [403, 403, 403]
     assert status({"X-Forwarded-For": "192.0.2.7"}) == 403
     assert status({"Origin": "https://evil.example"}) == 403
+
+
+def test_every_address_and_value_is_in_the_reference(api: Api) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text()
+    routes = {str(each.pattern).replace("<uuid:uid>", "{uid}") for each in urls.urlpatterns}
+    addresses = [f"/{route}" for route in routes if route.startswith(("control/", "oauth2/"))]
+    assert len(addresses) > 15
+    values = [f"`{key}`" for key in (*api.control("GET", "company"), *signatures.FORGERIES) if key != "slug"]
+    assert [each for each in (*addresses, *values) if each not in page] == []
 
 
 def test_wrong_methods_and_addresses(api: Api) -> None:

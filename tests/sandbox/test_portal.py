@@ -254,6 +254,15 @@ def test_an_unknown_checkout_link(browser: Browser) -> None:
     assert browser.status == 404
 
 
+def test_the_general_link_works_without_a_slash_at_its_end(browser: Browser) -> None:
+    back = quote(RETURN_URL, safe="")
+    assert "See and pay your invoices" in browser.open(f"/sandbox/pay/sandbox?redirect_uri={back}")
+    assert browser.address == f"/sandbox/pay/sandbox/?redirect_uri={back}"
+    browser.open("/sandbox/pay/sandbox")
+    assert browser.address == "/sandbox/pay/sandbox/"
+    assert "Your invoices" in browser.sign_in()
+
+
 def test_a_code_is_tried_five_times(browser: Browser) -> None:
     browser.open("/sandbox/pay/sandbox/")
     browser.submit("email", email=EMAIL)

@@ -63,9 +63,13 @@ def test_the_redirect_uri_must_be_that_of_the_authorize_request(api: Api) -> Non
 
 
 def test_a_token_expires(api: Api) -> None:
-    token = exchange_code(api).json()["access_token"]
+    token = exchange_code(api).json()
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=61), tick=False):
-        assert Api(token).get("/v1/company/").status_code == 401
+        answer = Api(token["access_token"]).get("/v1/company/")
+        assert answer.status_code == 401
+        assert answer.json() == {"detail": "The token is not accepted or has expired."}
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert refresh(api, token["refresh_token"]).status_code == 200
 
 
 def test_a_shorter_life_can_be_arranged(api: Api) -> None:
@@ -85,6 +89,46 @@ def test_a_refresh_token_is_replaced_and_dies(api: Api) -> None:
     assert again.status_code == 400
     assert again.json()["error"] == "invalid_grant"
     assert refresh(api, second["refresh_token"]).status_code == 200
+
+
+def test_where_refresh_tokens_do_not_rotate_none_comes_and_the_old_one_lives(api: Api) -> None:
+    api.control("PATCH", "company", {"rotate_refresh": False})
+    first = exchange_code(api).json()
+    for _ in range(2):
+        answer = refresh(api, first["refresh_token"]).json()
+        assert "refresh_token" not in answer
+        assert Api(answer["access_token"]).get("/v1/company/").status_code == 200
+
+
+def test_a_token_keeps_its_scopes_when_it_is_renewed(api: Api) -> None:
+    api.control("PATCH", "company", {"scopes": ["transactions:read"]})
+    first = exchange_code(api).json()
+    assert first["scope"] == "transactions:read"
+    assert refresh(api, first["refresh_token"]).json()["scope"] == "transactions:read"
+    assert Api(first["access_token"]).create().status_code == 403
+
+
+def test_when_the_consent_is_taken_back_all_tokens_of_the_company_die(api: Api) -> None:
+    unused, token = code(api), exchange_code(api).json()
+    theirs = str(api.control("POST", "authorization-codes?company=other", {"redirect_uri": CALLBACK})["code"])
+    api.control("POST", "tokens/revoke")
+
+    answer = Api(token["access_token"]).get("/v1/company/")
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "The token is not accepted or has expired."}
+    assert refresh(api, token["refresh_token"]).json()["error"] == "invalid_grant"
+    assert exchange_code(api, code=unused).json()["error"] == "invalid_grant"
+    assert exchange_code(api, code=theirs).status_code == 200
+    assert exchange_code(api).status_code == 200
+    assert api.get("/v1/company/").status_code == 200, "the token of the settings stays"
+
+
+def test_the_log_tells_how_often_the_token_endpoint_was_asked(api: Api) -> None:
+    token = exchange_code(api).json()["refresh_token"]
+    refresh(api, token)
+    refresh(api, token)
+    asked = [each for each in api.control("GET", "requests") if each["path"] == "/v1/oauth2/token"]
+    assert [each["status"] for each in asked] == [200, 200, 400]
 
 
 @pytest.mark.parametrize("wrong", [{"client_id": "x"}, {"client_secret": "x"}, {"client_secret": "ü"}])

@@ -9,9 +9,14 @@ _PORTS: Final = {"http": 80, "https": 443}
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 
+def has_odd_characters(url: str) -> bool:
+    """Spaces, control characters or backslashes, which programs read differently."""
+    return bool(_ODD.search(url))
+
+
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port of an absolute http(s) address. Raises ValueError with what is wrong with it."""
-    if _ODD.search(url):
+    if has_odd_characters(url):
         raise ValueError("has spaces, control characters or backslashes in it")
     parts = urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:
@@ -56,7 +61,7 @@ def check_next(following: str, *, current: str, base: str) -> str:
     A `next` that leads elsewhere would carry the access token there.
     """
     # Before it is joined, because joining drops some of these characters silently.
-    if _ODD.search(following):
+    if has_odd_characters(following):
         raise ValueError("has spaces, control characters or backslashes in it")
     url = urljoin(current, following)
     if origin(url) != origin(base):

@@ -50,6 +50,8 @@ class Answer:
     """Why the body isn't whole; empty when it is."""
     secrets: Secrets
     """What the request was authorized with."""
+    date: datetime | None = None
+    """Truss's own time, where the answer tells it in a way that can be read. Whole seconds."""
 
     def whole_body(self) -> bytes:
         """Raises UnansweredError when only a part of the body came."""
@@ -90,6 +92,22 @@ def error_of(status: int, *, request: str, body: str, location: str | None, retr
     return kind(message, request=request, status=status, body=body, retry_after=retry_after)
 
 
+def parse_date(value: str | None) -> datetime | None:
+    """An HTTP date as an aware time; None where there is none or it can't be read.
+
+    https://www.rfc-editor.org/rfc/rfc9110#http.date
+    """
+    try:
+        moment = parsedate_to_datetime(value) if value else None
+        if moment is not None and moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        if moment is not None:
+            moment.timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment
+
+
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     """Seconds to wait by a `Retry-After` header, at most MAX_RETRY_AFTER; None where there is none that makes sense.
 
@@ -99,9 +117,8 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
         return None
     if re.fullmatch(r"[0-9]{1,300}", value.strip()):
         return min(float(value), MAX_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(value)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+    moment = parse_date(value)
+    if moment is None:
         return None
+    seconds = moment.timestamp() - now.timestamp()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)

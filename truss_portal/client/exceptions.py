@@ -5,7 +5,7 @@ neither error bodies nor codes, so the cause is decided by the HTTP status alone
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -138,6 +138,10 @@ class RateLimitedError(TrussError):
     outcome = Outcome.NOT_DONE
 
 
+class HeldBackError(RateLimitedError):
+    """Truss has asked us to slow down, so nothing was asked now; try again later."""
+
+
 class NotReachedError(TrussError):
     """Truss could not be reached. Nothing was sent; try again later."""
 
@@ -154,3 +158,43 @@ class ServerError(UnansweredError):
 
 class UnreadableAnswerError(UnansweredError):
     """Truss's answer can't be understood, so it is not known whether it was done."""
+
+
+class SignatureProblem(enum.StrEnum):
+    """Why a webhook isn't trusted."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    FORGED = "forged"
+    EXPIRED = "expired"
+    """Signed with a secret of ours, at another time: sent again by somebody, or one of the two clocks is wrong."""
+    NO_SECRET = "no_secret"  # noqa: S105 - not a secret
+    """It can't be checked: the mistake is on our side."""
+
+
+_PROBLEMS: Final[Mapping[SignatureProblem, str]] = {
+    SignatureProblem.MISSING: (
+        "The webhook is not signed. Truss leaves the signature out where it has no secret for the address: ask Truss "
+        "for one."
+    ),
+    SignatureProblem.MALFORMED: "The webhook's signature can't be read.",
+    SignatureProblem.FORGED: (
+        "The webhook's signature was made with none of our secrets: it isn't from Truss, or the secret or its encoding "
+        "isn't the one that Truss uses."
+    ),
+    SignatureProblem.EXPIRED: "The webhook's signature is from another time.",
+    SignatureProblem.NO_SECRET: (
+        "No webhook secret is set, so nobody can tell whether a webhook is from Truss: ask Truss for the secret."
+    ),
+}
+
+
+class SignatureError(ValueError):
+    """A webhook is not trusted; `reason` says why. Its text never shows a secret."""
+
+    def __init__(self, reason: SignatureProblem, message: str = "") -> None:
+        self.reason = reason
+        super().__init__(message or _PROBLEMS[reason])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, str(self))

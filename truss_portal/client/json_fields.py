@@ -12,6 +12,7 @@ _AMOUNT = re.compile(r"-?(?:[0-9]{1,12}(?:\.[0-9]{0,2})?|\.[0-9]{1,2})", re.ASCI
 # What no database column holds: a NUL, and half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ESCAPED_UNSTORABLE = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
+DEPTH: Final = 100  # levels of lists and objects in a field that is kept as it came
 SHOWN: Final = 60  # characters of a value that a message quotes
 _SMALL: Final = 9999
 
@@ -20,8 +21,8 @@ class UnreadableError(ValueError):
     """Something of Truss's can't be read. The text says which field of which object, and fits a report."""
 
 
-def parse_json(body: bytes) -> Any:
-    """The JSON value in an answer. Raises UnreadableError.
+def parse_json(body: bytes, *, noun: str = "the answer") -> Any:
+    """The JSON value in an answer, or in what `noun` calls it. Raises UnreadableError.
 
     Numbers with a fraction become Decimal, never a binary float. NaN and Infinity, which aren't JSON, become text and
     so fail wherever a number is needed. Characters that no database holds become U+FFFD.
@@ -32,7 +33,7 @@ def parse_json(body: bytes) -> Any:
         return _storable(payload) if _ESCAPED_UNSTORABLE.search(text) else payload
     except (ValueError, RecursionError) as error:
         problem = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-    raise UnreadableError(f"the answer is not JSON: {problem}")
+    raise UnreadableError(f"{noun} is not JSON: {problem}")
 
 
 class Fields:
@@ -42,11 +43,7 @@ class Fields:
         self._left = dict(as_object(payload, noun))
         self._name = noun
         if identified:
-            value = self.take("uid")
-            try:
-                self.uid = UUID(value)
-            except (ValueError, TypeError, AttributeError):
-                raise self.error("uid", "is not a UUID", value) from None
+            self.uid = self.uuid("uid")
             self._name = f"{noun} {self.uid}"
 
     def error(self, name: str, problem: str, value: Any) -> UnreadableError:
@@ -56,7 +53,8 @@ class Fields:
         return self._left.pop(name, None)
 
     def rest(self) -> dict[str, Any]:
-        return {name: _json_ready(value) for name, value in self._left.items()}
+        """What is left, fit for a JSON column."""
+        return {name: self.nested(shown(name), _json_ready, value) for name, value in self._left.items()}
 
     def nested(self, name: str, parse: Any, payload: Any) -> Any:
         try:
@@ -64,6 +62,21 @@ class Fields:
         except UnreadableError as error:
             problem = str(error)
         raise UnreadableError(f"{self._name}: {name}: {problem}")
+
+    def uuid(self, name: str) -> UUID:
+        value = self.take(name)
+        uid = optional_uuid(value)
+        if uid is None:
+            raise self.error(name, "is not a UUID", value)
+        return uid
+
+    def object(self, name: str) -> dict[str, Any]:
+        """A JSON object, fit for a JSON column."""
+        value = self.take(name)
+        if not isinstance(value, dict):
+            raise self.error(name, "is not a JSON object", value)
+        ready: dict[str, Any] = self.nested(name, _json_ready, value)
+        return ready
 
     def optional_text(self, name: str) -> str | None:
         value = self.take(name)
@@ -126,6 +139,14 @@ class Fields:
             raise self.error(name, "is not a date", value) from None
 
 
+def optional_uuid(value: Any) -> UUID | None:
+    """None for whatever isn't the text of a UUID."""
+    try:
+        return UUID(value)
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
 def as_object(payload: Any, noun: str) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise UnreadableError(f"{noun} is not a JSON object: {shown(payload)}")
@@ -142,13 +163,16 @@ def _plain(value: int | Decimal) -> str:
     return format(value, "f")
 
 
-def _json_ready(value: Any) -> Any:
+def _json_ready(value: Any, depth: int = 1) -> Any:
+    """For a JSON column. Bounded, because who writes or reads it goes as deep, and Python doesn't go on for ever."""
+    if depth > DEPTH:
+        raise UnreadableError(f"something is nested deeper than {DEPTH} levels")
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dict):
-        return {name: _json_ready(item) for name, item in value.items()}
+        return {name: _json_ready(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):
-        return [_json_ready(item) for item in value]
+        return [_json_ready(item, depth + 1) for item in value]
     return value
 
 

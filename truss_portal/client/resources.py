@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from truss_portal.client.json_fields import SHOWN, Fields, UnreadableError, as_object, shown
+from truss_portal.client.json_fields import SHOWN, Fields, UnreadableError, as_object, optional_uuid, shown
 
 INBOUND: Final = 0
 OUTBOUND: Final = 1
@@ -118,6 +118,23 @@ class Token:
     expires_in: int | None = None
     scope: str | None = None
     token_type: str = "bearer"  # noqa: S105 - not a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookEvent:
+    """Something happened at Truss: fetch what it is about, because a payload says little and may come late.
+
+    https://docs.trusspayments.com/api-references/tag/webhooks/webhook/post/payment-intentupdated
+    https://docs.trusspayments.com/api-references/tag/webhooks/webhook/post/payment-intenttransactionadded
+    """
+
+    event_id: UUID
+    event_name: str
+    event_created_at: datetime
+    payment_intent_uid: UUID | None
+    """None where the payload doesn't say which, as in the published examples."""
+    payload: Mapping[str, Any] = field(hash=False)
+    extra: Mapping[str, Any] = _extra()
 
 
 def parse_page(payload: Any, *, fetched_at: datetime) -> tuple[Page, str | None]:
@@ -234,6 +251,20 @@ def parse_company(payload: Any) -> Company:
     return Company(
         checkout_link_id=fields.optional_text("checkout_link_id") or "",
         name=name if isinstance(name, str) else "",
+        extra=fields.rest(),
+    )
+
+
+def parse_event(payload: Any) -> WebhookEvent:
+    """The body of a webhook. Raises UnreadableError."""
+    fields = Fields(payload, "the event", identified=False)
+    about = fields.object("event_payload")
+    return WebhookEvent(
+        event_id=fields.uuid("event_id"),
+        event_name=fields.text("event_name"),
+        event_created_at=fields.time("event_created_at"),
+        payment_intent_uid=optional_uuid(about.get("uid")),
+        payload=about,
         extra=fields.rest(),
     )
 

@@ -1,16 +1,16 @@
 """The network: one HTTP request and what came of it, as an Answer or as an exception by cause.
 
-A GET is repeated a few times, politely; anything else is sent once. Whether a failed request has left this machine is
-not guessed from the error's type but noted when it happens: a connection notes the moment in which it begins to send,
-after it was made and, for https, trusted.
+A GET is repeated a few times, politely; anything else is sent once. Every request first waits for its turn, while the
+host rests after a 429 (`pacing`). Whether a failed request has left this machine is not guessed from the error's type
+but noted when it happens (`connections`).
 """
 
 import functools
 import importlib.metadata
 import json
 import logging
+import math
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -19,12 +19,13 @@ from typing import Any, Final
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from truss_portal.client.answers import Answer, error_of, is_success, parse_retry_after
+from truss_portal.client.answers import Answer, error_of, is_success, parse_date, parse_retry_after
+from truss_portal.client.connections import Adapter, exchange
 from truss_portal.client.exceptions import (
     FieldError,
+    HeldBackError,
     InvalidRequestError,
     NotReachedError,
     RateLimitedError,
@@ -32,13 +33,14 @@ from truss_portal.client.exceptions import (
     UnansweredError,
     UnreadableAnswerError,
 )
+from truss_portal.client.pacing import LONGEST_REST, Pace, Patience
 from truss_portal.client.redaction import Secrets
 
 logger: Final = logging.getLogger("truss_portal.client")
 
 ANSWER_MAX: Final = 10_000_000  # bytes, decompressed
+ANSWER_SECONDS: Final = 120.0  # from the last byte that we sent to the last that came, however steadily it drips
 ERROR_BODY_KEPT: Final = 4_000  # characters
-MAX_TOTAL_WAIT: Final = 60.0  # seconds: all pauses between the attempts of one GET together
 FIRST_WAIT: Final = 0.5  # seconds, doubled from attempt to attempt
 POOL_SIZE: Final = 64  # connections kept open; more than that many threads still work, with new connections
 
@@ -76,6 +78,10 @@ class Bearer(AuthBase):
         self.secrets = Secrets(token)
         self._token = token
 
+    @property
+    def token(self) -> str:
+        return self._token
+
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
@@ -99,9 +105,11 @@ class Transport:
         self,
         *,
         timeout: tuple[float, float],
+        pace: Pace,
+        patience: float = LONGEST_REST,
         get_attempts: int = 1,
+        answer_seconds: float = ANSWER_SECONDS,
         clock: Callable[[], datetime] = utc_now,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         connect, read = timeout
         if not (connect > 0 and read > 0):
@@ -109,51 +117,94 @@ class Transport:
         if get_attempts < 1:
             raise ValueError(f"get_attempts must be at least 1, not {get_attempts!r}.")
         self._timeout = (float(connect), float(read))
+        if not answer_seconds > 0:
+            raise ValueError(f"answer_seconds must be positive, not {answer_seconds!r}.")
         self._get_attempts = get_attempts
+        self._answer_seconds = answer_seconds
         self._clock = clock
-        self._sleep = sleep
+        self._patience = Patience(pace, patience)
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": user_agent(), "Accept": "application/json"})
         # The cookie jar is the one thing in a session that answers change. Without cookies threads share nothing else.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for prefix in ("https://", "http://"):
-            self._session.mount(prefix, _NotingAdapter(pool_maxsize=POOL_SIZE, max_retries=0))
+            self._session.mount(prefix, Adapter(pool_maxsize=POOL_SIZE, max_retries=0))
 
     def close(self) -> None:
         self._session.close()
 
+    def stop_waiting(self) -> None:
+        """Whoever waits in another thread, or would have to wait from now on, stops at once."""
+        self._patience.stop()
+
     def fetch(self, url: str, *, name: str, auth: Callable[[], Bearer]) -> Answer:
         """GET, repeated with growing pauses after 429, 5xx and lost connections; `auth` is asked before each attempt.
 
-        A `Retry-After` is obeyed. One that asks for more than is left of MAX_TOTAL_WAIT ends the attempts at once.
+        A `Retry-After` is obeyed. One that asks for more than is left of MAX_TOTAL_WAIT, or than our patience, ends the
+        attempts at once. Raises HeldBackError where even the first attempt would have to wait too long.
         """
-        waited, attempt = 0.0, 1
+        turn, attempt = self._turn(auth), 1
+        if turn is None:
+            raise self._held_back("GET", name)
         while True:
+            waited, credentials = turn
             try:
-                answer = self._once("GET", url, name, auth())
+                answer = self._once("GET", url, name, credentials)
                 answer.whole_body()
             except (RateLimitedError, NotReachedError, UnansweredError) as error:
+                if isinstance(error, UnreadableAnswerError) or attempt >= self._get_attempts:
+                    raise
                 pause = FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311 - not for secrets
-                pause = max(pause, error.retry_after or 0.0)
-                hopeless = isinstance(error, UnreadableAnswerError) or waited + pause > MAX_TOTAL_WAIT
-                if hopeless or attempt >= self._get_attempts:
+                turn = self._turn(auth, max(pause, error.retry_after or 0.0), waited)
+                if turn is None:
                     raise
             else:
                 return answer
-            self._sleep(pause)
-            waited += pause
             attempt += 1
 
-    def send(self, method: str, url: str, payload: Mapping[str, Any] | None, *, name: str, auth: Bearer) -> Answer:
-        """Whatever may change something: sent once, whatever happens. A payload of None is no body at all."""
+    def send(
+        self, method: str, url: str, payload: Mapping[str, Any] | None, *, name: str, auth: Callable[[], Bearer]
+    ) -> Answer:
+        """Whatever may change something: sent once, whatever happens. A payload of None is no body at all.
+
+        Raises HeldBackError where it would have to wait too long.
+        """
+        turn = self._turn(auth)
+        if turn is None:
+            raise self._held_back(method, name)
+        _waited, credentials = turn
         if payload is None:
-            return self._once(method, url, name, auth)
+            return self._once(method, url, name, credentials)
         body = json.dumps(payload, allow_nan=False).encode()
-        return self._once(method, url, name, auth, body, {"Content-Type": "application/json"})
+        return self._once(method, url, name, credentials, body, {"Content-Type": "application/json"})
 
     def send_form(self, url: str, body: str, headers: Mapping[str, str], *, name: str, auth: NoHeader) -> Answer:
-        """POST, once, with the credentials among the fields."""
+        """POST, once, with the credentials among the fields. Raises HeldBackError as `send` does."""
+        if self._patience.wait() is None:
+            raise self._held_back("POST", name)
         return self._once("POST", url, name, auth, body.encode(), headers)
+
+    def _turn(self, auth: Callable[[], Bearer], pause: float = 0.0, waited: float = 0.0) -> tuple[float, Bearer] | None:
+        """Wait until the host may be asked: the seconds waited so far, and the credentials of that moment.
+
+        None where that would take too long, or nobody waits any more.
+        """
+        while True:
+            so_far = self._patience.wait(pause, waited=waited)
+            if so_far is None:
+                return None
+            credentials = auth()  # takes its time where it renews a token
+            if not self._patience.pace.left():
+                return so_far, credentials
+            pause, waited = 0.0, so_far
+
+    def _held_back(self, method: str, name: str) -> HeldBackError:
+        left = self._patience.pace.left()
+        return HeldBackError(
+            f"Truss has asked us to slow down, so nothing was asked now: try again in {math.ceil(left)} seconds.",
+            request=f"{method} {name}",
+            retry_after=left,
+        )
 
     def _once(  # noqa: PLR0917 - in the order of an HTTP request
         self,
@@ -166,7 +217,7 @@ class Transport:
     ) -> Answer:
         request, failure, outcome = f"{method} {name}", "", None
         asked_at, started = self._clock(), time.perf_counter()
-        _sending.begun = False
+        exchange.begin(answer_seconds=self._answer_seconds)
         try:
             with self._session.request(
                 method,
@@ -185,12 +236,14 @@ class Transport:
         if outcome is None:
             outcome = (
                 UnansweredError(f"Truss was asked but didn't answer: {failure}", request=request)
-                if _sending.begun
+                if exchange.sent
                 else NotReachedError(f"Truss could not be reached: {failure}", request=request)
             )
         logger.debug(
             "%s: %s in %.3f s", request, outcome.status or type(outcome).__name__, time.perf_counter() - started
         )
+        if isinstance(outcome, RateLimitedError):
+            self._patience.pace.rest(outcome.retry_after)
         if isinstance(outcome, TrussError):
             raise outcome
         return outcome
@@ -212,7 +265,13 @@ class Transport:
             problem = f"Truss's answer broke off: {secrets.hide(_innermost(error))}"
         if is_success(status):
             return Answer(
-                request=request, status=status, body=bytes(body), asked_at=asked_at, problem=problem, secrets=secrets
+                request=request,
+                status=status,
+                body=bytes(body),
+                asked_at=asked_at,
+                problem=problem,
+                secrets=secrets,
+                date=parse_date(response.headers.get("Date")),
             )
         # It is kept by whoever asked, and PostgreSQL has no place for a NUL in a text.
         text = body[:limit].decode(errors="replace").replace("\x00", "\ufffd")
@@ -235,37 +294,3 @@ def _innermost(error: BaseException) -> str:
         wrapped = (getattr(error, "reason", None), *reversed(error.args), error.__cause__)
         inner = next((candidate for candidate in wrapped if isinstance(candidate, BaseException)), None)
     return f"{type(error).__name__}: {error}"
-
-
-_sending = threading.local()
-
-
-class _NotingAdapter(HTTPAdapter):
-    """requests' way to connections that note when they begin to send."""
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        # On the pool and not on its manager, so that the pools of every kind of proxy note it as well.
-        pool.ConnectionCls = _noting(pool.ConnectionCls)
-        return pool
-
-
-@functools.cache
-def _noting(connection: Any) -> Any:
-    """This class of connection, with `_sending.begun` set once it is made and a request is about to be written.
-
-    What is sent to make it (a CONNECT to a proxy, a TLS handshake) doesn't count.
-    """
-    if getattr(connection, "notes_sending", False):
-        return connection
-
-    class Noting(connection):  # type: ignore[misc]
-        notes_sending = True
-
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            if self.is_closed:
-                self.connect()
-            _sending.begun = True
-            super().request(*args, **kwargs)
-
-    return Noting

@@ -1,9 +1,8 @@
 """Truss's operations: the page on which each is one method."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -12,15 +11,16 @@ from uuid import UUID
 
 from truss_portal.client import addresses, json_fields, resources
 from truss_portal.client.answers import Answer
-from truss_portal.client.exceptions import FieldError, InvalidRequestError, UnansweredError
+from truss_portal.client.exceptions import FieldError, InvalidRequestError, NotAuthenticatedError, UnansweredError
 from truss_portal.client.json_fields import UnreadableError
+from truss_portal.client.pacing import LONGEST_REST, Pace, pace_of
 from truss_portal.client.request_bodies import (
     CreateInboundPaymentIntentRequest,
     UpdateContactRequest,
     UpdateInboundPaymentIntentRequest,
 )
 from truss_portal.client.resources import Company, Contact, Page, PaymentIntent
-from truss_portal.client.transport import Bearer, Transport, utc_now
+from truss_portal.client.transport import ANSWER_SECONDS, Bearer, Transport, utc_now
 
 COMPANY_PATH: Final = "/v1/company/"
 INTENTS_PATH: Final = "/v1/payment-intents/inbound/"
@@ -34,7 +34,9 @@ Resource = TypeVar("Resource")
 
 
 class TrussClient:
-    """Speaks to Truss for one company. Every method but `close` touches the network, and raises TrussError.
+    """Speaks to Truss for one company.
+
+    Every method but `close` and `stop_waiting` touches the network, and raises TrussError.
 
     One client may be used by several threads at once: its one `requests.Session` is only read after it was set up
     (it takes no cookies), and the connection pool behind it is made for threads. A `token` that is called must be
@@ -46,20 +48,33 @@ class TrussClient:
         api_url: str,
         token: Callable[[], str] | str,
         *,
+        on_unauthorized: Callable[[str], bool] | None = None,
         timeout: tuple[float, float] = (5, 30),
         page_size: int = 100,
         cancel_path: str = CANCEL_PATH,
         cancel_method: str = "POST",
         get_attempts: int = 4,
+        patience: float = LONGEST_REST,
+        answer_seconds: float = ANSWER_SECONDS,
         clock: Callable[[], datetime] = utc_now,
-        sleep: Callable[[float], None] = time.sleep,
+        pace: Pace | None = None,
     ) -> None:
         """Touches no network. Raises ValueError for settings that can't work.
 
         `api_url` may have a path, which goes before every path of Truss's. `token` is called for every request, where
         it is callable: renewing it is the caller's business. `timeout` is in seconds: to connect, and between two
-        bytes of an answer. Truss publishes neither path nor method for canceling; an empty `cancel_path` switches it
-        off. `clock` gives the aware time at which we asked.
+        bytes of an answer. `answer_seconds` is the time for a whole answer, however steadily it comes; it may take one
+        more time-out than that. Truss publishes neither path nor method for canceling; an empty `cancel_path` switches
+        it off.
+
+        After a 429 every client of this process leaves that host alone for a while. `patience` is how many seconds one
+        call waits for its turn at the most: who would have to wait longer isn't made to wait, and raises HeldBackError.
+
+        `on_unauthorized` is called with a token to which Truss has answered 401. Where it answers True, there is a
+        better one, and the request is made once more.
+
+        `clock` gives the aware time at which we asked; `pace` is another pace than the one this process has for the
+        host, for tests.
         """
         self._base = addresses.check_base(api_url)
         if page_size < 1:
@@ -70,11 +85,19 @@ class TrussClient:
             methods = ", ".join(sorted(_CANCEL_METHODS))
             raise ValueError(f"cancel_method must be one of {methods}, not {cancel_method!r}.")
         self._token = token if callable(token) else lambda: token
+        self._on_unauthorized = on_unauthorized
         self._page_size = page_size
         self._cancel_path = cancel_path
         self._cancel_method = cancel_method
         self._clock = clock
-        self._transport = Transport(timeout=timeout, get_attempts=get_attempts, clock=clock, sleep=sleep)
+        self._transport = Transport(
+            timeout=timeout,
+            pace=pace or pace_of(self._base),
+            patience=patience,
+            get_attempts=get_attempts,
+            answer_seconds=answer_seconds,
+            clock=clock,
+        )
 
     def __repr__(self) -> str:
         return f"<TrussClient for {self._base}>"
@@ -90,10 +113,30 @@ class TrussClient:
     def close(self) -> None:
         self._transport.close()
 
+    def stop_waiting(self) -> None:
+        """Nobody waits any more through this client, whether it is already waiting or would have to from now on.
+
+        Who waits for its turn raises HeldBackError at once; who waits to repeat a GET raises what the last attempt came
+        to. Requests that are under way go on. May be called from any thread; it can't be undone.
+        """
+        self._transport.stop_waiting()
+
     def fetch_company(self) -> Company:
         """https://docs.trusspayments.com/guides/partner-payment-portal: published for its `checkout_link_id` only."""
         answer = self._get(COMPANY_PATH)
         return _parsed(answer, resources.parse_company)
+
+    def fetch_clock_offset(self) -> timedelta | None:
+        """How far Truss's clock is ahead of ours; None where its answer tells no time. To about a second.
+
+        Webhooks carry the time at which they were signed: clocks that differ too much make them look old.
+        """
+        answer = self._get(COMPANY_PATH)
+        if answer.date is None:
+            return None
+        answered_at = self._clock()
+        # Its time is of some moment between the two of ours.
+        return answer.date - (answer.asked_at + (answered_at - answer.asked_at) / 2)
 
     def list_payment_intents(self) -> Iterator[Page]:
         """All pages, each fetched when it is asked for. An item may come twice when the list changes meanwhile.
@@ -106,7 +149,7 @@ class TrussClient:
         url = f"{self._base}{INTENTS_PATH}?{urlencode({'limit': self._page_size, 'offset': 0})}"
         seen = {url}
         while True:
-            answer = self._transport.fetch(url, name=self._name(url), auth=self._auth)
+            answer = self._authorized(partial(self._transport.fetch, url, name=self._name(url)))
             page, following = _parsed(answer, partial(resources.parse_page, fetched_at=answer.asked_at))
             yield _cleaned(page, answer) if page.rejected else page
             if following is None:
@@ -191,18 +234,36 @@ class TrussClient:
     def _today(self) -> date:
         return self._clock().date()
 
-    def _auth(self) -> Bearer:
-        return Bearer(self._token())
+    def _authorized(self, request: Callable[..., Answer]) -> Answer:
+        """Make the request; once more with a better token, where there is one after a 401.
+
+        Also a create: a 401 "indicates that the request has not been applied", so nothing can be there twice.
+        https://www.rfc-editor.org/rfc/rfc9110#name-401-unauthorized
+        """
+        used: list[Bearer] = []
+
+        def auth() -> Bearer:
+            used.clear()
+            used.append(Bearer(self._token()))
+            return used[0]
+
+        try:
+            return request(auth=auth)
+        except NotAuthenticatedError:
+            # Without a token in use it was the token's source that refused, and it has done what it can.
+            if not used or self._on_unauthorized is None or not self._on_unauthorized(used[0].token):
+                raise
+        return request(auth=auth)
 
     def _name(self, url: str) -> str:
         """The path of Truss's own in an address, for messages."""
         return urlsplit(url).path.removeprefix(urlsplit(self._base).path)
 
     def _get(self, path: str) -> Answer:
-        return self._transport.fetch(f"{self._base}{path}", name=path, auth=self._auth)
+        return self._authorized(partial(self._transport.fetch, f"{self._base}{path}", name=path))
 
     def _send(self, method: str, path: str, payload: dict[str, object] | None) -> Answer:
-        return self._transport.send(method, f"{self._base}{path}", payload, name=path, auth=self._auth())
+        return self._authorized(partial(self._transport.send, method, f"{self._base}{path}", payload, name=path))
 
 
 def _path(template: str, uid: UUID) -> str:

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from truss_portal.sandbox import pages, payloads, rules
-from truss_portal.sandbox.companies import get_company_by_token
+from truss_portal.sandbox.companies import Access, get_access
 from truss_portal.sandbox.models import Company, PaymentIntent
 from truss_portal.sandbox.serializers import (
     CreateInboundPaymentIntentRequest,
@@ -31,16 +31,16 @@ TRANSACTIONS, CONTACTS = "transactions:read", "contacts:write"
 
 
 class BearerAuthentication(authentication.BaseAuthentication):
-    """Puts the token's company into `request.auth`. A request without a good token goes no further."""
+    """Puts what the token opens into `request.auth`. A request without a good token goes no further."""
 
-    def authenticate(self, request: Request) -> tuple[None, Company]:
+    def authenticate(self, request: Request) -> tuple[None, Access]:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise exceptions.NotAuthenticated
-        company = get_company_by_token(token.strip())
-        if company is None:
+        access = get_access(token.strip())
+        if access is None:
             raise exceptions.AuthenticationFailed("The token is not accepted or has expired.")
-        return None, company
+        return None, access
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -48,13 +48,17 @@ class BearerAuthentication(authentication.BaseAuthentication):
 
 def company_of(request: Request) -> Company:
     """The company whose token was sent."""
-    return cast("Company", request.auth)
+    return _access(request).company
+
+
+def _access(request: Request) -> Access:
+    return cast("Access", request.auth)
 
 
 class HasScopes(permissions.BasePermission):
     def has_permission(self, request: Request, view: views.APIView) -> bool:
         wanted = getattr(view, "scopes", {}).get("GET" if request.method == "HEAD" else request.method, ())
-        missing = [scope for scope in wanted if scope not in company_of(request).scopes]
+        missing = [scope for scope in wanted if scope not in _access(request).scopes]
         if missing:
             raise exceptions.PermissionDenied(f"The token lacks the scope {', '.join(missing)}.")
         return True

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004
 from django.db import router
 
-from truss_portal.sandbox import conf
+from truss_portal.sandbox import conf, signatures
 from truss_portal.sandbox.routers import ALIAS
 
 
@@ -38,9 +38,9 @@ def check_deploy(**_: Any) -> list[CheckMessage]:
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """W003: a key of TRUSS_SANDBOX that nothing reads."""
+    """W003: a key of TRUSS_SANDBOX that nothing reads. W004: a webhook secret that can't be one."""
     unknown = sorted(set(getattr(settings, "TRUSS_SANDBOX", {})) - set(conf.DEFAULTS))
-    return [
+    found: list[CheckMessage] = [
         Warning(
             f"TRUSS_SANDBOX has the key {key!r}, which nothing reads.",
             hint=f"Known keys: {', '.join(conf.DEFAULTS)}.",
@@ -48,3 +48,12 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         )
         for key in unknown
     ]
+    if not signatures.is_secret(str(conf.get("WEBHOOK_SECRET"))):
+        found.append(
+            Warning(
+                "TRUSS_SANDBOX['WEBHOOK_SECRET'] isn't a webhook secret.",
+                hint="Truss's have 64 hex digits, in lower case. Leave it empty to have webhooks sent unsigned.",
+                id="truss_sandbox.W004",
+            )
+        )
+    return found

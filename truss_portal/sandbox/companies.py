@@ -1,11 +1,20 @@
 """Which company is meant: by its slug, its token or its checkout link."""
 
 import hmac
+from dataclasses import dataclass
 
 from django.utils import timezone
 
 from truss_portal.sandbox import conf
 from truss_portal.sandbox.models import DEFAULT_SLUG, Company, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a bearer token opens."""
+
+    company: Company
+    scopes: list[str]
 
 
 def get_company(slug: str = DEFAULT_SLUG) -> Company:
@@ -14,12 +23,13 @@ def get_company(slug: str = DEFAULT_SLUG) -> Company:
     return company
 
 
-def get_company_by_token(access_token: str) -> Company | None:
+def get_access(access_token: str) -> Access | None:
     if hmac.compare_digest(access_token.encode(), str(conf.get("TOKEN")).encode()):
-        return get_company()
+        company = get_company()
+        return Access(company, company.scopes)
     tokens = Token.objects.filter(access_token=access_token, expires_at__gt=timezone.now())
     token = tokens.select_related("company").first()
-    return token.company if token else None
+    return Access(token.company, token.company.granted(token.scopes)) if token else None
 
 
 def get_company_by_checkout_link(checkout_link_id: str) -> Company | None:

@@ -5,6 +5,12 @@
 `CHECKOUT_LINK_ID` ["sandbox"]: the default company's checkout link; empty means that no portal has been set up.
 `ALLOWED_REDIRECTS` [()]: where payers may be sent back to, each as Truss asks for it: scheme, host and path.
 `CLIENT_ID` ["sandbox-client"], `CLIENT_SECRET` ["sandbox-secret"]: the partner's credentials at the token endpoint.
+`PARTNER_NAME` ["Sandbox Partner"]: what a company's user reads on the consent page.
+`OAUTH_REDIRECT_URIS` [()]: where the consent page may send a company's user back to, to the letter; none means any
+address on this machine.
+`OAUTH_SCOPE_DELIMITER` [" "]: what stands between scopes; Truss doesn't publish it.
+`WEBHOOK_URL` [""]: where the default company's webhooks are sent; empty means that none are made.
+`WEBHOOK_SECRET` [a well-known one]: what webhooks are signed with, 64 hex digits; empty means that they aren't signed.
 """
 
 from collections.abc import Mapping
@@ -19,6 +25,11 @@ DEFAULTS: Mapping[str, Any] = {
     "ALLOWED_REDIRECTS": (),
     "CLIENT_ID": "sandbox-client",
     "CLIENT_SECRET": "sandbox-secret",
+    "PARTNER_NAME": "Sandbox Partner",
+    "OAUTH_REDIRECT_URIS": (),
+    "OAUTH_SCOPE_DELIMITER": " ",
+    "WEBHOOK_URL": "",
+    "WEBHOOK_SECRET": "0123456789abcdef" * 4,
 }
 
 

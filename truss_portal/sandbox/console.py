@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from truss_portal.sandbox import rules
 from truss_portal.sandbox.companies import get_company
-from truss_portal.sandbox.control import is_from_this_machine
-from truss_portal.sandbox.models import Fault, Mail, PaymentIntent, Transaction
+from truss_portal.sandbox.control_calls import is_from_this_machine
+from truss_portal.sandbox.models import Fault, Mail, PaymentIntent, Transaction, WebhookEvent
 from truss_portal.sandbox.site_rules import exempt_from_site_rules
 from truss_portal.sandbox.urls_of import path_of
 
@@ -34,6 +34,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "custom": Transaction.objects.filter(payment_intent=None, direction=0).order_by("-pk")[:_LATEST],
         "count": PaymentIntent.objects.count(),
         "faults": Fault.objects.order_by("pk"),
+        "webhook_url": company.webhook_url,
+        "events": WebhookEvent.objects.select_related("company")
+        .prefetch_related("deliveries")
+        .order_by("-pk")[:_LATEST],
     }
     return render(request, "truss_sandbox/home.html", context)
 

@@ -4,90 +4,14 @@ JSON in, JSON out, under /control/. It asks for no token, so it answers only to 
 nor to a page in a browser (both say so in their requests). `truss_portal.testing.Sandbox` speaks it.
 """
 
-import ipaddress
-import json
 import re
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from types import NoneType
-from typing import Any
+from urllib.parse import urlsplit
 
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import Error as DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
-
-from truss_portal.sandbox import dashboard, faults, payloads, request_log, rules, tokens
-from truss_portal.sandbox.companies import get_company
-from truss_portal.sandbox.models import DEFAULT_SLUG, Company, Fault, Mail, PaymentIntent, Transaction
-from truss_portal.sandbox.site_rules import View, exempt_from_site_rules
-
-Sent = dict[str, Any]
-Action = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    company: Company
-    sent: Sent
-
-
-def is_from_this_machine(request: HttpRequest) -> bool:
-    try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback and "X-Forwarded-For" not in request.headers
-
-
-def controls(**actions: Action) -> View:
-    """A view out of one function for each HTTP method, called with the Call and the path's arguments."""
-
-    @csrf_exempt
-    @exempt_from_site_rules
-    def view(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if not is_from_this_machine(request) or "Origin" in request.headers:
-            return _refusal("The control API answers to programs on this machine only.", 403)
-        action = actions.get(request.method or "")
-        if action is None:
-            return _refusal("Method not allowed.", 405)
-        try:
-            company = get_company(request.GET.get("company", DEFAULT_SLUG))
-            answer = action(Call(company, _sent(request)), **kwargs)
-        except ObjectDoesNotExist:
-            return _refusal("Not found.", 404)
-        except rules.RefusedError as refused:
-            return _refusal(str(refused), 409)
-        except (ValidationError, DatabaseError, LookupError, TypeError, ValueError, ArithmeticError, re.error) as wrong:
-            return _refusal(f"{type(wrong).__name__}: {wrong}", 400)
-        return JsonResponse(answer, safe=False)
-
-    return view
-
-
-def _refusal(detail: str, status: int) -> JsonResponse:
-    return JsonResponse({"detail": detail}, status=status)
-
-
-def _sent(request: HttpRequest) -> Sent:
-    sent = json.loads(request.body or b"{}")
-    if not isinstance(sent, dict):
-        raise TypeError("A JSON object is expected.")
-    return sent
-
-
-def _checked(sent: Sent, **types: tuple[type, ...]) -> Sent:
-    """What was sent, if it has no other keys than these and each value is of its type."""
-    for key, value in sent.items():
-        if key not in types:
-            raise ValueError(f"{key!r} is unknown; known are {', '.join(types)}.")
-        # Not isinstance(): to Python, true is an integer.
-        if type(value) not in types[key]:
-            raise TypeError(f"{key!r} can't be {value!r}.")
-    return sent
-
+from truss_portal.sandbox import dashboard, faults, payloads, request_log, rules, signatures, tokens
+from truss_portal.sandbox.control_calls import Call, Sent, checked
+from truss_portal.sandbox.models import Company, Fault, Mail, PaymentIntent, Transaction
 
 # ---- the whole sandbox
 
@@ -116,7 +40,7 @@ def list_faults(_: Call) -> list[Sent]:
 
 
 def create_fault(call: Call) -> Sent:
-    values = _checked(
+    values = checked(
         call.sent,
         kind=(str,),
         method=(str,),
@@ -150,26 +74,35 @@ def _fault_payload(fault: Fault) -> Sent:
 # ---- the company
 
 
+_COMPANY: dict[str, tuple[type, ...]] = {
+    "name": (str, NoneType),
+    "checkout_link_id": (str, NoneType),
+    "allowed_redirects": (list, NoneType),
+    "scopes": (list, NoneType),
+    "page_size_max": (int, NoneType),
+    "token_lifetime": (int, NoneType),
+    "custom_payments": (bool, NoneType),
+    "rotate_refresh": (bool, NoneType),
+    "echo_state": (bool, NoneType),
+    "webhook_url": (str, NoneType),
+    "webhook_secret": (str, NoneType),
+    "webhook_encoding": (str, NoneType),
+    "webhook_payload": (str, NoneType),
+    "webhook_pauses": (list, NoneType),
+}
+
+
 def get_company_state(call: Call) -> Sent:
-    keys = ("slug", "name", "checkout_link_id", "allowed_redirects", "scopes", "page_size_max", "token_lifetime")
-    return {key: getattr(call.company, key) for key in (*keys, "custom_payments")}
+    return {key: getattr(call.company, key) for key in ("slug", *_COMPANY)}
 
 
 def change_company(call: Call) -> Sent:
     """Null puts a value back to what the settings say."""
-    changes = _checked(
-        call.sent,
-        name=(str, NoneType),
-        checkout_link_id=(str, NoneType),
-        allowed_redirects=(list, NoneType),
-        scopes=(list, NoneType),
-        page_size_max=(int, NoneType),
-        token_lifetime=(int, NoneType),
-        custom_payments=(bool, NoneType),
-    )
+    changes = checked(call.sent, **_COMPANY)
     page_size_max = changes.get("page_size_max")
     if page_size_max is not None and page_size_max < 1:
         raise ValueError("page_size_max is at least 1.")
+    _check_webhooks({key: value for key, value in changes.items() if value is not None})
     company = call.company
     with rules.writing(company):
         company.refresh_from_db()
@@ -178,9 +111,28 @@ def change_company(call: Call) -> Sent:
     return get_company_state(call)
 
 
+def _check_webhooks(changes: Sent) -> None:
+    url = urlsplit(changes.get("webhook_url", ""))
+    if url.geturl() and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ValueError("webhook_url is an absolute address, http or https.")
+    if not signatures.is_secret(changes.get("webhook_secret", "")):
+        raise ValueError("webhook_secret has 64 hex digits, or is empty.")
+    if changes.get("webhook_encoding", "text") not in signatures.ENCODINGS:
+        raise ValueError(f"webhook_encoding is one of {', '.join(signatures.ENCODINGS)}.")
+    if changes.get("webhook_payload", "whole") not in payloads.EVENT_PAYLOADS:
+        raise ValueError(f"webhook_payload is one of {', '.join(payloads.EVENT_PAYLOADS)}.")
+    if not all(type(pause) in (int, float) and 0 <= pause < 10**6 for pause in changes.get("webhook_pauses", ())):
+        raise ValueError("webhook_pauses are seconds.")
+
+
 def create_authorization_code(call: Call) -> Sent:
     """What the company's user brings back from Truss after agreeing."""
-    return {"code": tokens.issue_code(call.company, _checked(call.sent, redirect_uri=(str,))["redirect_uri"])}
+    return {"code": tokens.issue_code(call.company, checked(call.sent, redirect_uri=(str,))["redirect_uri"])}
+
+
+def revoke_tokens(call: Call) -> Sent:
+    tokens.revoke(call.company)
+    return {}
 
 
 # ---- intents and transactions
@@ -195,7 +147,7 @@ def list_payment_intents(call: Call) -> list[Sent]:
 
 
 def create_payment_intents(call: Call) -> Sent:
-    count = _checked({"count": call.sent.pop("count", 1)}, count=(int,))["count"]
+    count = checked({"count": call.sent.pop("count", 1)}, count=(int,))["count"]
     return {"uids": [str(intent.uid) for intent in dashboard.create_many(call.company, count, call.sent)]}
 
 
@@ -211,7 +163,7 @@ def delete_payment_intent(call: Call, uid: uuid.UUID) -> Sent:
 
 def pay(call: Call, uid: uuid.UUID) -> Sent:
     """Pays an amount, even more than is owed; by default, all that is left."""
-    values = _checked(call.sent, amount=(str, NoneType), payment_method=(str,))
+    values = checked(call.sent, amount=(str, NoneType), payment_method=(str,))
     intent = _intent(call.company, uid)
     amount = dashboard.amount(values["amount"]) if values.get("amount") is not None else intent.remaining
     return payloads.transaction_payload(rules.pay(intent, amount, values.get("payment_method", "ach")))

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models, router, transaction
 from django.utils import timezone
 
-from truss_portal.sandbox import rules
+from truss_portal.sandbox import deliveries, rules, webhooks
 from truss_portal.sandbox.models import (
     AuthorizationCode,
     Company,
@@ -19,12 +19,18 @@ from truss_portal.sandbox.models import (
     SignIn,
     Token,
     Transaction,
+    WebhookDelivery,
+    WebhookEvent,
     name_digest,
 )
 
 MOST_AT_ONCE = 100_000
 _CENT = Decimal("0.01")
 _BATCH = 500
+_CHILDREN_FIRST: tuple[type[models.Model], ...] = (
+    WebhookDelivery, WebhookEvent, Transaction, PaymentIntent, Contact, AuthorizationCode, Token, SignIn, Mail, Fault,
+    Company,
+)  # fmt: skip
 _FORCED = frozenset(
     {
         "total", "balance_paid", "addenda", "direction", "note", "memo", "due_date", "status",
@@ -34,9 +40,11 @@ _FORCED = frozenset(
 
 
 def reset() -> None:
+    """Deletes everything. A webhook that is being sent is waited for: it must not reach whoever comes next."""
     with transaction.atomic(using=router.db_for_write(Company)):
-        for model in (Transaction, PaymentIntent, Contact, AuthorizationCode, Token, SignIn, Mail, Fault, Company):
+        for model in _CHILDREN_FIRST:
             model._default_manager.all().delete()
+    deliveries.come_to_rest()
 
 
 def amount(text: str) -> Decimal:
@@ -60,6 +68,7 @@ def alter(intent: PaymentIntent, columns: Mapping[str, Any]) -> PaymentIntent:
         intent = PaymentIntent.objects.select_related("contact", "company").get(pk=intent.pk)
         _force(intent, columns)
         intent.save()
+        webhooks.payment_intent_updated(intent)
     return intent
 
 
@@ -87,7 +96,9 @@ def create_many(company: Company, count: int, template: Mapping[str, Any]) -> li
             intents.append(intent)
         PaymentIntent.objects.bulk_create(intents, batch_size=_BATCH)
         if paid is not None:
-            Transaction.objects.bulk_create((_payment(intent, paid) for intent in intents), batch_size=_BATCH)
+            payments = [_payment(intent, paid) for intent in intents]
+            Transaction.objects.bulk_create(payments, batch_size=_BATCH)
+            webhooks.transactions_added(company, payments)
     return intents
 
 

@@ -37,6 +37,9 @@ class Company(models.Model):
     slug = models.SlugField(unique=True)
     overrides = models.JSONField(default=dict, help_text="What has been set otherwise than the settings say.")
     revision = models.PositiveBigIntegerField(default=0, help_text="Counted up first in every write: this is the lock.")
+    webhooks_held = models.BooleanField(default=False, help_text="Events are collected, and sent when released.")
+    webhook_copies = models.PositiveSmallIntegerField(default=1, help_text="How often each event is sent.")
+    webhooks_to_lose = models.PositiveIntegerField(default=0, help_text="How many of the next events are never sent.")
 
     class Meta:
         verbose_name_plural = "companies"
@@ -64,8 +67,12 @@ class Company(models.Model):
 
     @property
     def scopes(self) -> list[str]:
-        """What the company has granted to the partner: every token of the company carries exactly these."""
+        """What the company grants to the partner; no token gives more, even if it has been issued before."""
         return list(self._get("scopes", SCOPES))
+
+    def granted(self, scopes: list[str] | None) -> list[str]:
+        """What is left of the scopes that were asked for. None asks for all."""
+        return [scope for scope in self.scopes if scopes is None or scope in scopes]
 
     @property
     def page_size_max(self) -> int:
@@ -80,6 +87,41 @@ class Company(models.Model):
     def custom_payments(self) -> bool:
         """Whether payers may send any amount that belongs to no invoice: on unless switched off, as at Truss."""
         return bool(self._get("custom_payments", True))
+
+    @property
+    def rotate_refresh(self) -> bool:
+        """Whether a refresh gives a new refresh token and kills the old one; Truss doesn't publish what it does."""
+        return bool(self._get("rotate_refresh", True))
+
+    @property
+    def echo_state(self) -> bool:
+        """Whether the consent page gives `state` back; Truss doesn't publish whether it does."""
+        return bool(self._get("echo_state", True))
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the company's events are sent. Empty while it has no address: no events are made then."""
+        return str(self._get("webhook_url", conf.get("WEBHOOK_URL") if self.slug == DEFAULT_SLUG else ""))
+
+    @property
+    def webhook_secret(self) -> str:
+        """64 hex digits; empty where events aren't signed."""
+        return str(self._get("webhook_secret", conf.get("WEBHOOK_SECRET")))
+
+    @property
+    def webhook_encoding(self) -> str:
+        """Which bytes key the HMAC, as that isn't published: the secret's "text", or those that it is the "hex" of."""
+        return str(self._get("webhook_encoding", "text"))
+
+    @property
+    def webhook_payload(self) -> str:
+        """What an event tells: the "whole" intent, or only what the "as_published" example shows, which has no uid."""
+        return str(self._get("webhook_payload", "whole"))
+
+    @property
+    def webhook_pauses(self) -> list[float]:
+        """Seconds before each further try to deliver an event; after the last one it is given up."""
+        return list(self._get("webhook_pauses", (0.2, 0.5, 1.0)))
 
 
 class Contact(models.Model):
@@ -161,6 +203,8 @@ class AuthorizationCode(models.Model):
     code = models.CharField(max_length=64, unique=True)
     company = models.ForeignKey(Company, models.DO_NOTHING)
     redirect_uri = models.TextField()
+    scopes = models.JSONField(null=True, help_text="What was agreed to; null means all that the company grants.")
+    code_challenge = models.CharField(max_length=128, blank=True, help_text="PKCE, S256; empty where none was sent.")
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
 
@@ -169,16 +213,63 @@ class AuthorizationCode(models.Model):
 
 
 class Token(models.Model):
-    """An access token and the refresh token that came with it; the latter dies when it is used."""
+    """An access token and the refresh token that came with it; the latter dies when it is used.
+
+    Where a company's refresh tokens don't rotate, nobody is told those of the tokens that come from a refresh.
+    """
 
     access_token = models.CharField(max_length=64, unique=True)
     refresh_token = models.CharField(max_length=64, unique=True)
     company = models.ForeignKey(Company, models.DO_NOTHING)
+    scopes = models.JSONField(null=True, help_text="As in the authorization code.")
     expires_at = models.DateTimeField()
     refreshed_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"token {self.pk}"
+
+
+class WebhookEvent(models.Model):
+    """What a company's webhook address is told, is to be told, or should have been told."""
+
+    class Fate(models.TextChoices):
+        SENT = "sent"
+        HELD = "held"
+        LOST = "lost"
+
+    event_id = models.UUIDField(unique=True, default=uuid.uuid4)
+    company = models.ForeignKey(Company, models.DO_NOTHING)
+    event_name = models.TextField()
+    payment_intent_uid = models.UUIDField(null=True)
+    body = models.TextField(help_text="To the letter as it is sent, in UTF-8.")
+    forgery = models.CharField(max_length=16, blank=True, help_text="How it is forged; empty for Truss's own events.")
+    fate = models.CharField(max_length=8, choices=Fate.choices, default=Fate.SENT)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.event_name} ({self.event_id})"
+
+
+class WebhookDelivery(models.Model):
+    """One sending of an event, with all its tries. Those of a company are made one after the other, by `id`."""
+
+    event = models.ForeignKey(WebhookEvent, models.DO_NOTHING, related_name="deliveries")
+    company = models.ForeignKey(Company, models.DO_NOTHING)
+    is_waiting = models.BooleanField(default=True, help_text="Until it is delivered or given up.")
+    due_at = models.DateTimeField(
+        default=timezone.now, help_text="No try before this. Whoever makes one first puts it off: this is the claim."
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_status = models.PositiveSmallIntegerField(null=True, help_text="Null where the last try got no answer.")
+    error = models.CharField(max_length=200, blank=True, help_text="Why the last try got no answer.")
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        indexes = [models.Index(fields=["company", "is_waiting", "id"], name="truss_sandbox_waiting")]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk} of {self.event_id}"
 
 
 class SignIn(models.Model):

@@ -106,6 +106,13 @@ def _ask_for_code(visit: Visit) -> HttpResponse:
     return visit.page("sign_in_code", status=400 if form.is_bound else 200, form=form)
 
 
+@exempt_from_site_rules
+def without_slash(request: HttpRequest, checkout_link_id: str) -> HttpResponse:
+    """The general link works with a slash at its end and without: the guide shows no example of it."""
+    query = f"?{request.META['QUERY_STRING']}" if request.META["QUERY_STRING"] else ""
+    return HttpResponseRedirect(path_of(request, "portal", checkout_link_id) + query)
+
+
 @portal_page
 def invoice_list(visit: Visit) -> HttpResponse:
     intents = _intents_of(visit).filter(status__in=SHOWN_TO_PAYERS).order_by("-pk")

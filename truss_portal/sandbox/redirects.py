@@ -1,11 +1,12 @@
-"""Where a payer may be sent back to, and what is added to the address.
+"""Where a payer or a company's user may be sent back to, and what is added to the address.
 
 https://docs.trusspayments.com/guides/partner-payment-portal
 """
 
 import ipaddress
 import uuid
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from collections.abc import Mapping
+from urllib.parse import SplitResult, quote, urlencode, urlsplit, urlunsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNPRINTABLE = {chr(code) for code in range(33)} | {"\x7f", "\\"}
@@ -23,9 +24,18 @@ def is_allowed(redirect_uri: str, allowed: list[str]) -> bool:
 
 def with_result(redirect_uri: str, uid: uuid.UUID | str, result: str) -> str:
     """The address with `payment_intent_uid` and `result` added to the query that it has."""
-    parts = urlsplit(redirect_uri)
-    added = f"payment_intent_uid={quote(str(uid), safe='')}&result={result}"
-    return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+    return with_query(redirect_uri, {"payment_intent_uid": str(uid), "result": result})
+
+
+def with_query(address: str, added: Mapping[str, str]) -> str:
+    parts = urlsplit(address)
+    query = urlencode(added, quote_via=quote, safe="")
+    return urlunsplit(parts._replace(query=f"{parts.query}&{query}" if parts.query else query))
+
+
+def is_on_this_machine(address: str) -> bool:
+    """Whether it is a valid address of a program on this machine, with no fragment."""
+    return _place(address) is not None and _is_loopback(urlsplit(address).hostname or "") and "#" not in address
 
 
 def _place(address: str) -> tuple[str, str, int, str] | None:

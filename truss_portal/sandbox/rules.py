@@ -17,7 +17,7 @@ from django.db import router, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from truss_portal.sandbox import mailbox
+from truss_portal.sandbox import mailbox, webhooks
 from truss_portal.sandbox.models import PAYABLE, Company, Contact, PaymentIntent, Transaction, name_digest
 
 LOWEST_TOTAL = Decimal("1.00")
@@ -78,12 +78,14 @@ def update_payment_intent(
             raise RefusedError(**dict.fromkeys(refused, f"Not possible once the payment intent is {intent.status}."))
         if "total" in data and data["total"] - intent.balance_paid < LOWEST_TOTAL:
             raise RefusedError(total="The remaining balance must be at least 1.00.")
-        for field in ("addenda", "note", "memo", "due_date", "total"):
-            if field in data:
-                setattr(intent, field, data[field])
+        changes = {field: data[field] for field in ("addenda", "note", "memo", "due_date", "total") if field in data}
+        for field, value in changes.items():
+            setattr(intent, field, value)
         intent.save()
         if data.get("resend_email"):
             mailbox.notify(intent, checkout_url(intent.uid), email=True, sms=False)
+        if changes:
+            webhooks.payment_intent_updated(intent)
     return intent
 
 
@@ -102,6 +104,7 @@ def cancel_payment_intent(company: Company, uid: uuid.UUID) -> PaymentIntent:
         intent.status = "Canceled"
         intent.canceled_at = timezone.now()
         intent.save()
+        webhooks.payment_intent_updated(intent)
     return intent
 
 
@@ -135,6 +138,7 @@ def pay(intent: PaymentIntent, amount: Decimal, payment_method: str, *, email: s
             payer_email=email,
         )
         recompute(intent)
+        _tell(intent, payment)
     return payment
 
 
@@ -189,6 +193,7 @@ def return_transaction(payment: Transaction) -> Transaction:
         )
         if payment.payment_intent:
             recompute(payment.payment_intent)
+            _tell(payment.payment_intent, reversal)
     return reversal
 
 
@@ -212,6 +217,11 @@ def status_for(total: Decimal, balance_paid: Decimal) -> str:
     if balance_paid <= 0:
         return "Pending"
     return "Paid" if balance_paid == total else "PartiallyPaid"
+
+
+def _tell(intent: PaymentIntent, payment: Transaction) -> None:
+    webhooks.transactions_added(intent.company, [payment])
+    webhooks.payment_intent_updated(intent)
 
 
 def _intent(company: Company, uid: uuid.UUID) -> PaymentIntent:

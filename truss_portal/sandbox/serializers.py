@@ -145,6 +145,7 @@ class AuthorizationCodeGrant(StrictSerializer):
     client_secret = TextField(allow_blank=True)
     code = TextField(allow_blank=True)
     redirect_uri = TextField(allow_blank=True)
+    code_verifier = TextField(required=False)
 
 
 class RefreshTokenGrant(StrictSerializer):

@@ -13,6 +13,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from truss_portal.sandbox import deliveries
 from truss_portal.sandbox.faults import CONNECTION
 
 ROOT_URLCONF = "truss_portal.sandbox.root_urls"
@@ -87,6 +88,7 @@ def serve(host: str, port: int, *, announce: Callable[[str], None], parent: int 
         signal.signal(number, stop)
     if parent is not None:
         threading.Thread(target=_stop_with_parent, args=(parent, stop), daemon=True).start()
+    deliveries.wake_all()
     announce(server.url)
     try:
         server.serve_forever(poll_interval=0.1)

@@ -35,6 +35,9 @@ def truss_sandbox_process() -> Iterator[Sandbox]:
 @pytest.fixture
 def truss_sandbox(truss_sandbox_process: Sandbox) -> Sandbox:
     """The pretend Truss, empty at the beginning of each test."""
+    from truss_portal.client import pacing
+
+    pacing.forget_rests()  # of a 429 in an earlier test
     truss_sandbox_process.reset()
     return truss_sandbox_process
 

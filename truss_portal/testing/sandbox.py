@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import Sequence
 from decimal import Decimal
@@ -14,10 +15,12 @@ from typing import Any, Self
 from uuid import UUID
 
 import requests
+from requests import Response
 
 import truss_portal
 
 _TIMEOUT = (5, 120)
+_POLL = 0.02
 _ANNOUNCEMENT = "Truss sandbox at "
 
 
@@ -32,19 +35,21 @@ class Sandbox:
             ...  # talk to truss.url with the bearer token truss.token
             truss.pay(uid, "40.00")
 
-    All methods but `start` and `stop` make one request to the process, and raise SandboxError when it refuses. `uid`s
-    may be strings or UUIDs. With `database`, a path, the data is kept in that SQLite file. A due date's day begins in
-    `time_zone`.
+    Methods raise SandboxError when the process refuses or doesn't answer. A `uid` may be a string or a UUID. With
+    `database`, a path, the data is kept in that SQLite file. A due date's day begins in `time_zone`.
     """
 
     token = "sandbox-token"  # noqa: S105 - published in the sandbox's own settings
     client_id = "sandbox-client"
     client_secret = "sandbox-secret"  # noqa: S105
+    webhook_secret = "0123456789abcdef" * 4
+    """What webhooks are signed with, unless they are told otherwise."""
 
     def __init__(
         self, *, database: Path | str | None = None, time_zone: str = "UTC", start_timeout: float = 60
     ) -> None:
         self.url = ""
+        self._company: str | None = None
         self._arguments = ["--port", "0", "--with-parent", "--time-zone", time_zone]
         if database is not None:
             self._arguments += ["--database", str(database)]
@@ -55,10 +60,15 @@ class Sandbox:
         self._session.trust_env = False
 
     @classmethod
-    def at(cls, url: str) -> Self:
-        """One that runs already, such as the sandbox that a site on this machine has mounted at `url`."""
+    def at(cls, url: str, *, company: str | None = None) -> Self:
+        """One that runs already, such as the sandbox that a site on this machine has mounted at `url`.
+
+        With `company`, a slug, what is done and asked concerns that company instead of the default one. It comes into
+        being when it is first asked for. `token` still opens the default one: get the other a token of its own.
+        """
         sandbox = cls()
         sandbox.url = url.rstrip("/")
+        sandbox._company = company
         return sandbox
 
     # ---- the process
@@ -172,7 +182,8 @@ class Sandbox:
         """The company, after changing what is given.
 
         `name`, `checkout_link_id` (empty: no portal has been set up), `allowed_redirects`, `scopes`, `page_size_max`,
-        `token_lifetime` (seconds), `custom_payments`. None puts one back to what it was at the start.
+        `token_lifetime` (seconds), `custom_payments`, `rotate_refresh`, `echo_state`, and what `webhooks` sets. None
+        puts one back to what it was at the start.
         """
         return self._dict("PATCH" if changes else "GET", "company", **changes)
 
@@ -183,6 +194,28 @@ class Sandbox:
     def authorization_code(self, redirect_uri: str) -> str:
         """What the company's user brings back after agreeing; for one exchange at /v1/oauth2/token."""
         return str(self._dict("POST", "authorization-codes", redirect_uri=redirect_uri)["code"])
+
+    def answer_consent(self, address: str, *, allow: bool = True) -> str:
+        """The company's user is sent to the consent page at `address` and answers it.
+
+        Says where they are sent back to: the partner's address with `code` and `state`, or with `error`. Raises
+        SandboxError where the page sends nobody back, because of the client or the redirect address.
+        """
+        slug = self.company()["slug"]
+        # A browser that comes for the first time: no cookies yet.
+        self._session.cookies.clear()
+        page = self._request("GET", address)
+        if page.status_code == requests.codes.ok:
+            token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+            form = {"csrfmiddlewaretoken": token, "company": slug, "decision": "allow" if allow else "deny"}
+            page = self._request("POST", address, data=form)
+        if "Location" not in page.headers:
+            raise SandboxError(f"The consent page sends nobody back ({page.status_code}): {page.text}")
+        return page.headers["Location"]
+
+    def revoke_tokens(self) -> None:
+        """The company's user takes the consent back: all of the company's tokens die, except for `token`."""
+        self._call("POST", "tokens/revoke")
 
     # ---- intents and transactions
 
@@ -221,19 +254,92 @@ class Sandbox:
         """The bank takes the money back. Answers with the reversing transaction."""
         return self._dict("POST", f"transactions/{transaction_uid}/return")
 
+    # ---- webhooks
+
+    def webhooks(
+        self, to: str | None, *, secret: str = webhook_secret, encoding: str = "text", payload: str = "whole"
+    ) -> None:
+        """From now on, tells the address `to` of every change; None ends it.
+
+        `secret` has 64 hex digits; empty leaves the signature out. `encoding` says which bytes key it: the secret as
+        "text", or what it is the "hex" of. `payload` is "whole", or "as_published": only the fields that Truss's
+        example shows, without a uid. `company(webhook_pauses=[...])` says how many seconds after each other the tries
+        of one delivery are made.
+        """
+        self.company(webhook_url=to or "", webhook_secret=secret, webhook_encoding=encoding, webhook_payload=payload)
+
+    def webhook_events(self) -> list[dict[str, Any]]:
+        """All events since an address was named, oldest first.
+
+        Each has event_id, event_name, payment_intent_uid, body (the text as sent), forgery (empty for Truss's own),
+        fate (sent, held or lost), created_at and its deliveries, of which each has is_waiting, attempts, last_status
+        (None without an answer), error, delivered_at.
+        """
+        return self._list("webhooks")
+
+    def wait_for_webhooks(self, timeout: float = 30) -> None:
+        """Returns when nothing is on its way any more: everything is delivered, given up, held or lost.
+
+        Raises SandboxError when that takes longer than `timeout` seconds.
+        """
+        until = time.monotonic() + timeout
+        while waiting := self._dict("GET", "webhooks/waiting")["waiting"]:
+            if time.monotonic() > until:
+                raise SandboxError(f"{waiting} webhooks are still on their way after {timeout} seconds.")
+            time.sleep(_POLL)
+
+    def hold_webhooks(self) -> None:
+        """From now on, events are collected and not delivered."""
+        self._call("POST", "webhooks/hold")
+
+    def release_webhooks(self, order: str | Sequence[UUID | str] = "made", *, seed: int | None = None) -> list[str]:
+        """Delivers what was held, and ends the hold. Answers with the event_ids as they are sent.
+
+        `order`: "made", "reversed", "random" (the same again for the same `seed`); or event_ids, some more than once if
+        you like. Then exactly these are sent, even if they had been sent or lost before; others that are held stay so.
+        """
+        wanted = order if isinstance(order, str) else [str(event_id) for event_id in order]
+        return list(self._dict("POST", "webhooks/release", order=wanted, seed=seed)["event_ids"])
+
+    def double_webhooks(self, times: int = 2) -> None:
+        """From now on, delivers each event so many times; 1 ends it."""
+        self._call("POST", "webhooks/double", times=times)
+
+    def lose_webhooks(self, count: int = 1) -> None:
+        """Never delivers the next `count` events; 0 ends it."""
+        self._call("POST", "webhooks/lose", count=count)
+
+    def send_webhook(self, event_name: str, payload: Any = None, *, body: str | None = None) -> dict[str, Any]:
+        """An event that Truss has made up, rightly signed: any name and payload or, with `body`, any text at all."""
+        sent = {} if payload is None else payload
+        return self._dict("POST", "webhooks", event_name=event_name, payload=sent, body=body)
+
+    def forge_webhook(self, kind: str = "wrong_secret", *, uid: UUID | str | None = None) -> dict[str, Any]:
+        """Somebody pretends that an intent (the latest one) has been paid, tries it once, and says with what event.
+
+        `kind`: unsigned, wrong_secret, old (signed for yesterday), future (for tomorrow), changed_body (the signature
+        of another body), unknown_version (no v1), no_time (no t).
+        """
+        return self._dict("POST", "webhooks/forge", kind=kind, uid=uid and str(uid))
+
     # ---- the wire
 
     def _call(self, method: str, what: str, /, **sent: Any) -> Any:
         if not self.url:
             raise SandboxError("The Truss sandbox hasn't been started.")
         body = sent if method in ("POST", "PATCH") else None
-        try:
-            answer = self._session.request(method, f"{self.url}/control/{what}", json=body, timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise SandboxError(f"The Truss sandbox doesn't answer: {error}") from error
+        query = {"company": self._company} if self._company else None
+        address = f"{self.url}/control/{what}"
+        answer = self._request(method, address, params=query, json=body)
         if not answer.ok:
             raise SandboxError(f"{method} {what}: {answer.status_code} {answer.text[:500]}")
         return answer.json()
+
+    def _request(self, method: str, address: str, **kwargs: Any) -> Response:
+        try:
+            return self._session.request(method, address, allow_redirects=False, timeout=_TIMEOUT, **kwargs)
+        except requests.RequestException as error:
+            raise SandboxError(f"The Truss sandbox doesn't answer: {error}") from error
 
     def _dict(self, method: str, what: str, /, **sent: Any) -> dict[str, Any]:
         return dict(self._call(method, what, **sent))
