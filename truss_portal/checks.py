@@ -1,5 +1,6 @@
 """System checks of the settings. Each id is used once and carries a hint. They ask nobody: that is `truss_check`."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
 from truss_portal.conf import DEFAULTS, ENVIRONMENTS, conf, is_loopback
+from truss_portal.encryption import is_key
 
 
 @register
@@ -28,7 +30,16 @@ def check_settings(**_arguments: Any) -> list[CheckMessage]:
     found = [*_unknown(raw), *_environment()]
     if any(message.is_serious() for message in found):
         return found
-    return [*found, *_addresses(raw), *_return_url(), *_numbers(raw), *_cancel_path()]
+    return [
+        *found,
+        *_addresses(raw),
+        *_return_url(),
+        *_numbers(raw),
+        *_cancel_path(),
+        *_oauth(raw),
+        *_encryption_keys(raw),
+        *_webhook_secrets(raw),
+    ]
 
 
 def _unknown(raw: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -50,7 +61,7 @@ def _environment() -> Iterator[CheckMessage]:
 
 
 def _addresses(raw: dict[str, Any]) -> Iterator[CheckMessage]:
-    if raw.get("ACCESS_TOKEN") and not conf.api_url:
+    if (raw.get("ACCESS_TOKEN") or raw.get("CLIENT_ID")) and not conf.api_url:
         yield Error(
             f'TRUSS_PORTAL["API_URL"] is not set for the environment {conf.environment!r}.',
             hint="Truss publishes no API host: ask Truss for it, or set ENVIRONMENT to local for the sandbox app.",
@@ -113,6 +124,74 @@ def _cancel_path() -> Iterator[CheckMessage]:
             hint='It must be a path with "{uid}" in it, or None to switch canceling off.',
             id="truss_portal.E009",
         )
+
+
+def _oauth(raw: dict[str, Any]) -> Iterator[CheckMessage]:
+    if bool(raw.get("CLIENT_ID")) != bool(raw.get("CLIENT_SECRET")):
+        missing = "CLIENT_SECRET" if raw.get("CLIENT_ID") else "CLIENT_ID"
+        yield Error(
+            f'TRUSS_PORTAL["{missing}"] is not set, and its counterpart is.',
+            hint="Truss gives both on request. Without both of them no company can be connected.",
+            id="truss_portal.E012",
+        )
+    scopes, delimiter = (raw.get(key, DEFAULTS[key]) for key in ("OAUTH_SCOPES", "OAUTH_SCOPE_DELIMITER"))
+    if not (isinstance(delimiter, str) and delimiter and _are_texts(scopes)) or any(
+        not scope or delimiter in scope for scope in scopes
+    ):
+        yield Error(
+            f'TRUSS_PORTAL["OAUTH_SCOPES"] is {scopes!r}, and "OAUTH_SCOPE_DELIMITER" is {delimiter!r}.',
+            hint="The scopes must be a list of texts, without the text that is to stand between them.",
+            id="truss_portal.E013",
+        )
+    path = raw.get("OAUTH_AUTHORIZE_PATH", DEFAULTS["OAUTH_AUTHORIZE_PATH"])
+    if not (isinstance(path, str) and path.startswith("/") and not {"#", "?", " "} & set(path)):
+        yield Error(
+            f'TRUSS_PORTAL["OAUTH_AUTHORIZE_PATH"] is {path!r}.',
+            hint="It must be a path that begins with a slash, such as /oauth2/authorize: where Truss asks for consent.",
+            id="truss_portal.E014",
+        )
+
+
+def _encryption_keys(raw: dict[str, Any]) -> Iterator[CheckMessage]:
+    """The keys themselves are never shown, nor is what somebody took for one."""
+    keys = raw.get("ENCRYPTION_KEYS", DEFAULTS["ENCRYPTION_KEYS"])
+    problem = ""
+    if not isinstance(keys, list | tuple):
+        problem = f"is not a list, but of the type {type(keys).__name__}"
+    elif wrong := [str(number) for number, key in enumerate(keys, start=1) if not is_key(key)]:
+        problem = f"has {len(keys)} keys, and of these number {', '.join(wrong)} is not a Fernet key"
+    if problem:
+        yield Error(
+            f'TRUSS_PORTAL["ENCRYPTION_KEYS"] {problem}.',
+            hint="It must be a list of keys, the newest first. Make one with: python -c "
+            '"from truss_portal.encryption import new_key; print(new_key())"',
+            id="truss_portal.E011",
+        )
+
+
+def _webhook_secrets(raw: dict[str, Any]) -> Iterator[CheckMessage]:
+    secrets = raw.get("WEBHOOK_SECRETS", DEFAULTS["WEBHOOK_SECRETS"])
+    encoding = raw.get("WEBHOOK_SECRET_ENCODING", DEFAULTS["WEBHOOK_SECRET_ENCODING"])
+    if encoding not in {"text", "hex"}:
+        yield Error(
+            f'TRUSS_PORTAL["WEBHOOK_SECRET_ENCODING"] is {encoding!r}.',
+            hint="It must be text or hex: which bytes of the secret key the signature.",
+            id="truss_portal.E016",
+        )
+    if not _are_texts(secrets) or not all(secrets) or (encoding == "hex" and not all(map(_is_hex, secrets))):
+        yield Error(
+            'TRUSS_PORTAL["WEBHOOK_SECRETS"] is not a list of secrets.',
+            hint="It must be a list of texts, each a secret as Truss gave it: 64 hexadecimal digits.",
+            id="truss_portal.E015",
+        )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
+def _is_hex(text: str) -> bool:
+    return bool(re.fullmatch(r"(?:[0-9a-fA-F]{2})+", text))
 
 
 def _is_safe_url(value: object) -> bool:

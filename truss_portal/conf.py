@@ -44,6 +44,9 @@ DEFAULTS: Final[dict[str, Any]] = {
         "contacts:write",
     ),
     "OAUTH_AUTHORIZE_PATH": "/oauth2/authorize",
+    # Between two scopes, and whether a code challenge (PKCE) is sent: neither is published.
+    "OAUTH_SCOPE_DELIMITER": " ",
+    "OAUTH_PKCE": False,
     # Used when a company has no webhook secret of its own; several while rotating.
     "WEBHOOK_SECRETS": (),
     # "text" or "hex": which bytes of the secret key the HMAC isn't published.
@@ -102,6 +105,48 @@ class Conf:
     @property
     def access_token(self) -> str | None:
         return cast("str | None", self._get("ACCESS_TOKEN"))
+
+    @property
+    def client_id(self) -> str:
+        return str(self._get("CLIENT_ID") or "")
+
+    @property
+    def client_secret(self) -> str:
+        return str(self._get("CLIENT_SECRET") or "")
+
+    @property
+    def oauth_scopes(self) -> tuple[str, ...]:
+        return tuple(self._get("OAUTH_SCOPES"))
+
+    @property
+    def oauth_scope_delimiter(self) -> str:
+        return str(self._get("OAUTH_SCOPE_DELIMITER"))
+
+    @property
+    def oauth_authorize_path(self) -> str:
+        return str(self._get("OAUTH_AUTHORIZE_PATH"))
+
+    @property
+    def oauth_pkce(self) -> bool:
+        return bool(self._get("OAUTH_PKCE"))
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return tuple(self._get("WEBHOOK_SECRETS"))
+
+    @property
+    def webhook_secret_encoding(self) -> Literal["text", "hex"]:
+        return cast("Literal['text', 'hex']", self._get("WEBHOOK_SECRET_ENCODING"))
+
+    @property
+    def webhook_tolerance(self) -> float:
+        """Seconds."""
+        return float(self._get("WEBHOOK_TOLERANCE"))
+
+    @property
+    def encryption_keys(self) -> tuple[str, ...]:
+        """Fernet keys, newest first; none means that they are derived from SECRET_KEY and its fallbacks."""
+        return tuple(self._get("ENCRYPTION_KEYS"))
 
     @property
     def return_url(self) -> str | None:

@@ -103,11 +103,13 @@ def same_name_traps(contacts: Collection[Contact]) -> dict[int, str]:
     companies = {contact.company_id for contact in by_name.values()}
     names = {contact.name_key for contact in by_name.values()}
     alike = list(Contact.objects.filter(company__in=companies, name_key__in=names).order_by("pk"))
+    named: dict[tuple[int, str], list[Contact]] = {}
+    for other in alike:
+        named.setdefault((other.company_id, other.name_key), []).append(other)
     traps: dict[int, str] = {}
     for pk, contact in by_name.items():
-        for other in alike:
-            same_name = (other.company_id, other.name_key) == (contact.company_id, contact.name_key)
-            if same_name and other.pk != pk and not other.has_email(contact.email):
+        for other in named.get((contact.company_id, contact.name_key), ()):
+            if other.pk != pk and not other.has_email(contact.email):
                 traps[pk] = _(
                     "Two payers are named “%(name)s”: %(email)s and %(other)s. Truss tells customers apart by name "
                     "and would overwrite one's email with the other's. Give one of them another name, such as "

@@ -1,5 +1,7 @@
 """Write transactions that mean the same on SQLite, PostgreSQL and MariaDB."""
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -26,6 +28,11 @@ def outside_transactions(view: View) -> View:
     for using in connections:
         view = transaction.non_atomic_requests(using=using)(view)
     return view
+
+
+def new_claim_token() -> str:
+    """What a process marks the rows with that it holds: nobody else has it, and it begins with the process's number."""
+    return f"{os.getpid()}-{secrets.token_hex(10)}"
 
 
 @contextmanager

@@ -5,19 +5,27 @@ The docstring of a class is its default message. Only these texts reach a page.
 
 from enum import StrEnum
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.utils.functional import Promise
 
 from truss_portal.client.exceptions import InvalidRequestError, RefusedError, TrussError
 
 __all__ = [
     "ActionRefusedError",
+    "ConnectRefusedError",
+    "EncryptionKeysError",
     "InvalidRequestError",
     "LeaseHeldError",
+    "NeedsReconnectError",
     "NotConnectedError",
     "NotPayableError",
+    "NotRenewedError",
     "RefusedError",
     "TrussError",
     "TrussPortalError",
+    "UndecryptableError",
+    "WebhookRefusedError",
+    "WebhookUnreadableError",
 ]
 
 
@@ -29,7 +37,27 @@ class TrussPortalError(Exception):
 
 
 class NotConnectedError(TrussPortalError):
-    """This company has no connection to Truss: set TRUSS_PORTAL["ACCESS_TOKEN"] and "API_URL"."""
+    """This company has no connection to Truss: connect it in the admin, or set TRUSS_PORTAL["ACCESS_TOKEN"]."""
+
+
+class NeedsReconnectError(NotConnectedError):
+    """Truss doesn't renew this company's access any more: somebody must connect it again. Nothing is lost."""
+
+
+class NotRenewedError(NotConnectedError):
+    """This company's access has run out and couldn't be renewed just now. It is tried again; nothing is lost."""
+
+
+class ConnectRefusedError(TrussPortalError):
+    """The company could not be connected to Truss. Nothing was changed."""
+
+
+class EncryptionKeysError(TrussPortalError):
+    """TRUSS_PORTAL["ENCRYPTION_KEYS"] has something in it that isn't a Fernet key."""
+
+
+class UndecryptableError(EncryptionKeysError):
+    """A secret that is kept here can't be decrypted: no key of this site opens it."""
 
 
 class ActionRefusedError(TrussPortalError):
@@ -54,3 +82,11 @@ class NotPayableError(TrussPortalError):
 
 class LeaseHeldError(TrussPortalError):
     """Another sync of this company is running."""
+
+
+class WebhookRefusedError(TrussPortalError, SuspiciousOperation):
+    """This webhook isn't signed as Truss signs. Django answers 400 and logs it as `django.security`."""
+
+
+class WebhookUnreadableError(TrussPortalError, BadRequest):
+    """This webhook is signed rightly and can't be read. Django answers 400."""

@@ -6,7 +6,6 @@ on the rows, so a run that dies loses nothing and the next one finishes it.
 """
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from truss_portal import mirror
 from truss_portal.client import NotFoundError, TrussClient, TrussError, resources
 from truss_portal.conf import conf
 from truss_portal.connection import connect, learn_company
+from truss_portal.database import new_claim_token
 from truss_portal.exceptions import LeaseHeldError, TrussPortalError
 from truss_portal.models import Company, PaymentIntent, SyncRun
 
@@ -95,9 +95,12 @@ def sync_all(company: Company, *, progress: Progress = no_progress) -> SyncRun:
         return _Run(run, client, renew, progress).everything()
 
 
-def sync_open(company: Company, *, progress: Progress = no_progress) -> SyncRun:
-    """Look one by one at what can still change, without a listing. Otherwise as `sync_all`."""
-    with connect(company) as client, _lease(company) as renew:
+def sync_open(company: Company, *, progress: Progress = no_progress, hurried: bool = False) -> SyncRun:
+    """Look one by one at what can still change, without a listing. Otherwise as `sync_all`.
+
+    A `hurried` one waits for no slow answer: see `connect`.
+    """
+    with connect(company, hurried=hurried) as client, _lease(company) as renew:
         run = SyncRun.objects.create(company=company, kind=SyncRun.Kind.OPEN)
         return _Run(run, client, renew, progress).what_is_open()
 
@@ -105,7 +108,7 @@ def sync_open(company: Company, *, progress: Progress = no_progress) -> SyncRun:
 @contextmanager
 def _lease(company: Company) -> Iterator[Callable[[], None]]:
     """Hold the company's one sync lease; yields what renews it. A lease that ran out belongs to a dead run."""
-    token = secrets.token_hex(16)
+    token = new_claim_token()
     now = timezone.now()
     free = Company.objects.filter(pk=company.pk).filter(Q(sync_until=None) | Q(sync_until__lt=now))
     if not free.update(sync_token=token, sync_until=now + LEASE):

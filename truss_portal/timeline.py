@@ -6,7 +6,7 @@ every receiver has taken it: what a dying process left is delivered by the next 
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -30,6 +30,10 @@ SIGNALS: Final[dict[str, Signal]] = {
     Kind.PAYER_RETURNED: signals.payer_returned,
 }
 
+# So often a receiver that failed is told again by whatever runs next; from then on with growing pauses.
+SOON: Final = 3
+SHORTEST_PAUSE: Final = timedelta(minutes=1)
+LONGEST_PAUSE: Final = timedelta(hours=6)
 
 # What receivers in this process are just being told: one that syncs must not be told of the same again, and again.
 _being_told: set[int] = set()
@@ -73,7 +77,17 @@ def record(intent: PaymentIntent, kind: Kind, **details: Any) -> None:
 
 def deliver_due(limit: int = 1000) -> int:
     """Send the signals that an earlier process owed. Returns how many were taken by all their receivers."""
-    return _deliver(list(TimelineEntry.objects.undelivered().select_related("payment_intent__company")[:limit]))
+    now = timezone.now()
+    taken = 0
+    for due in TimelineEntry.objects.undelivered(now).select_related("payment_intent__company")[:limit]:
+        if due.pk in _being_told:
+            continue
+        mine = TimelineEntry.objects.filter(pk=due.pk, signal_due=True, signal_attempts=due.signal_attempts)
+        due.signal_attempts += 1
+        # Of two processes that are at this one tells. Should it die, the next one may try a minute later.
+        if mine.update(signal_attempts=due.signal_attempts, signal_after=now + SHORTEST_PAUSE):
+            taken += _deliver([due])
+    return taken
 
 
 def _deliver(entries: Iterable[TimelineEntry]) -> int:
@@ -81,7 +95,8 @@ def _deliver(entries: Iterable[TimelineEntry]) -> int:
     for due in entries:
         if due.pk in _being_told:
             continue
-        if not SIGNALS[due.kind].has_listeners(PaymentIntent):
+        signal = SIGNALS.get(due.kind)
+        if signal is None or not signal.has_listeners(PaymentIntent):
             taken.append(due.pk)
             continue
         # Receivers see the row as it is now, not as the writer of the entry held it.
@@ -90,7 +105,7 @@ def _deliver(entries: Iterable[TimelineEntry]) -> int:
             continue
         _being_told.add(due.pk)
         try:
-            answers = SIGNALS[due.kind].send_robust(sender=PaymentIntent, payment_intent=intent, entry=due)
+            answers = signal.send_robust(sender=PaymentIntent, payment_intent=intent, entry=due)
         finally:
             _being_told.discard(due.pk)
         failed = [(receiver, answer) for receiver, answer in answers if isinstance(answer, Exception)]
@@ -102,8 +117,18 @@ def _deliver(entries: Iterable[TimelineEntry]) -> int:
                 receiver,
                 exc_info=error,
             )
-        if not failed:
+        if failed:
+            TimelineEntry.objects.filter(pk=due.pk).update(signal_after=timezone.now() + _pause(due.signal_attempts))
+        else:
             taken.append(due.pk)
     if taken:
         TimelineEntry.objects.filter(pk__in=taken).update(signal_due=False)
     return len(taken)
+
+
+def _pause(attempts: int) -> timedelta:
+    """Before a receiver that failed is told again: at first the next command does it, then less and less often."""
+    if attempts < SOON:
+        return timedelta(0)
+    pause: timedelta = min(SHORTEST_PAUSE * 2 ** (attempts - SOON), LONGEST_PAUSE)
+    return pause

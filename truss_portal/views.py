@@ -1,18 +1,22 @@
-"""Where the payer's browser comes back to."""
+"""Where the payer's browser comes back to, and where Truss tells us of changes."""
 
 import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.generic import TemplateView
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import TemplateView, View
 
-from truss_portal import checkout, timeline
-from truss_portal.client import TrussError
+from truss_portal import checkout, tasks, timeline, webhooks
+from truss_portal.client import SIGNATURE_HEADER, TrussError
 from truss_portal.connection import connect
 from truss_portal.database import outside_transactions, write_transaction
 from truss_portal.exceptions import NotConnectedError, NotPayableError
@@ -114,6 +118,51 @@ class ReturnView(TemplateView):
         allowed = {self.request.get_host()}
         safe = url_has_allowed_host_and_scheme(url, allowed_hosts=allowed, require_https=self.request.is_secure())
         return url if safe else ""
+
+
+class WebhookView(View):
+    """Truss posts here that something has changed. What isn't rightly signed is answered 4xx, by Django's own handling
+    of the exceptions that `webhooks` raises; what is, 200 without a body as soon as it is stored.
+
+    Truss is asked later, by a task: in this very request only where tasks run at once, with the immediate backend.
+    """
+
+    http_method_names = ["post"]
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        view: Any = outside_transactions(super().as_view(**initkwargs))
+        exempt: Callable[..., HttpResponse] = login_not_required(csrf_exempt(view))
+        return exempt
+
+    def post(self, request: HttpRequest, company: str) -> HttpResponse:
+        addressee = webhooks.addressee(company)
+        if addressee is None:
+            raise Http404(_("There is no company “%(slug)s” in this environment.") % {"slug": company})
+        body = _read(request)
+        if body is None:
+            error = webhooks.refuse(
+                addressee.company, _("It is longer than %(max)d bytes.") % {"max": webhooks.BODY_MAX}
+            )
+            logger.warning("%s", error)
+            return HttpResponse(status=413)
+        if webhooks.receive(addressee, body, request.headers.get(SIGNATURE_HEADER)):
+            tasks.wake(tasks.process_webhooks, addressee.company.pk)
+        return HttpResponse()
+
+
+def _read(request: HttpRequest) -> bytes | None:
+    """The raw body, or None where it is too long: nobody's body is read any further than that."""
+    told = request.META.get("CONTENT_LENGTH") or "0"
+    if told.isascii() and told.isdigit() and int(told[:9]) > webhooks.BODY_MAX:
+        return None
+    body = b""
+    try:
+        while len(body) <= webhooks.BODY_MAX and (more := request.read(webhooks.BODY_MAX + 1 - len(body))):
+            body += more
+    except UnreadablePostError:
+        raise BadRequest(_("The webhook broke off.")) from None
+    return body if len(body) <= webhooks.BODY_MAX else None
 
 
 def _state(intent: PaymentIntent, claimed: str) -> str:

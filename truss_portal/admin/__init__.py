@@ -1,5 +1,6 @@
 """Finance staff's pages in Django admin: one file per noun. They translate into `actions` and decide nothing."""
 
+from .batch import BatchAdmin
 from .company import CompanyAdmin
 from .contact import ContactAdmin
 from .operation import OperationAdmin
@@ -7,8 +8,10 @@ from .payer_return import PayerReturnAdmin
 from .payment_intent import PaymentIntentAdmin
 from .sync_run import SyncRunAdmin
 from .transaction import TransactionAdmin
+from .webhook_event import WebhookEventAdmin
 
 __all__ = [
+    "BatchAdmin",
     "CompanyAdmin",
     "ContactAdmin",
     "OperationAdmin",
@@ -16,4 +19,5 @@ __all__ = [
     "PaymentIntentAdmin",
     "SyncRunAdmin",
     "TransactionAdmin",
+    "WebhookEventAdmin",
 ]

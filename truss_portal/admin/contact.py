@@ -26,7 +26,8 @@ from truss_portal.models.contact import name_key
 from truss_portal.outbox import today
 
 from .payment_intent_form import only_company
-from .rows import TrussAdmin, person
+from .rows import person
+from .visibility import LeadsToVisibility, tools
 from .wording import broken_rule, payer
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class PayerChoices(AutocompleteJsonView):
 
 
 @admin.register(Contact)
-class ContactAdmin(TrussAdmin[Contact]):
+class ContactAdmin(LeadsToVisibility[Contact]):
     """A payer that Truss has is changed by asking Truss; another one just here."""
 
     form = ContactForm
@@ -167,7 +168,8 @@ class ContactAdmin(TrussAdmin[Contact]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().change_view(request, object_id, form_url, extra_context)
+        told = {"tools": tools(request, payer=object_id), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, told)
 
     def save_model(self, request: HttpRequest, obj: Contact, form: Any, change: bool) -> None:
         if obj.uid is None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -17,14 +17,22 @@ from truss_portal import actions, checkout, memo
 from truss_portal.client import InvalidRequestError
 from truss_portal.database import outside_transactions, write_transaction
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
-from truss_portal.models import Company, Operation, PaymentIntent
+from truss_portal.models import Operation, PaymentIntent
 
-from . import timeline
+from . import operation_verbs, timeline
+from .company_filters import company_filters
+from .operation_words import standing, stands
+from .overview import OverviewPage
+from .payment_intent_export import PaymentIntentExport
 from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter
 from .payment_intent_form import PayerField, PayerSelect, PaymentIntentForm, only_company
-from .payment_intent_pages import PaymentIntentPages
+from .payment_intent_import import PaymentIntentImport
+from .payment_intent_notices import notices_of
+from .payment_intent_pages import TOO_MANY
 from .payment_intent_verbs import CANCEL, REFRESH, SEND, VERBS, Verb
-from .rows import badge, breakable, page_link, person, two_lines
+from .rows import badge, breakable, only_one_company, page_link, person, two_lines
+from .visibility import VisibilityPages
+from .visibility import tools as visibility_tools
 from .wording import NO_LINK, NOTHING, day, is_overdue, method, moment, money, payer, why, written_to
 
 Delivery = PaymentIntent.Delivery
@@ -32,7 +40,7 @@ Selected = QuerySet[PaymentIntent]
 
 
 @admin.register(PaymentIntent)
-class PaymentIntentAdmin(PaymentIntentPages):
+class PaymentIntentAdmin(OverviewPage, PaymentIntentImport, PaymentIntentExport, VisibilityPages):
     """Written and rewritten while it is ours; once Truss has it, only looked at."""
 
     form = PaymentIntentForm
@@ -45,10 +53,10 @@ class PaymentIntentAdmin(PaymentIntentPages):
     search_fields = ("reference", "addenda", "contact__name", "contact__email", "contact__secondary_email")
     search_help_text = gettext_lazy("Number, description, payer, email, Truss UID, or the mark in Truss's memo")
     uid_fields = ("uid", "transactions__uid")
-    actions = ("send_selected", "copy_links", "refresh_selected", "cancel_selected")
+    actions = ("send_selected", "copy_links", "refresh_selected", "cancel_selected", "export_csv", "export_xlsx")
     empty_text = gettext_lazy(
-        "No invoices yet. Write the first one with “Add invoice”, or bring in those that are at Truss already: run "
-        "manage.py truss_sync."
+        "No invoices yet. Write the first one with “Add invoice”, bring in a file of them with “Import”, or those that "
+        "are at Truss already: run manage.py truss_sync."
     )
 
     class Media:
@@ -62,7 +70,12 @@ class PaymentIntentAdmin(PaymentIntentPages):
         return columns if only_one_company() else [*columns, "company"]
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        return [*self.list_filter] if only_one_company() else [*self.list_filter, "company"]
+        return [*self.list_filter, *company_filters(request)]
+
+    def get_queryset(self, request: HttpRequest) -> Selected:
+        """With whether a request about it needs a person."""
+        stuck = Exists(Operation.objects.for_a_person().filter(payment_intent=OuterRef("pk")))
+        return super().get_queryset(request).annotate(stuck=stuck)
 
     def get_search_results(self, request: HttpRequest, queryset: Selected, search_term: str) -> tuple[Selected, bool]:
         marks = memo.marks(search_term)
@@ -99,7 +112,7 @@ class PaymentIntentAdmin(PaymentIntentPages):
         return format_html("{} {}", day(intent.due_date), badge(_("Overdue")))
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
-    def standing(self, intent: PaymentIntent) -> SafeString | str:
+    def standing(self, intent: Any) -> SafeString | str:
         """Truss's status; before there is one, how far we are with sending."""
         if intent.missing_since:
             return format_html("{} {}", intent.status_label, badge(_("Not found at Truss")))
@@ -107,7 +120,8 @@ class PaymentIntentAdmin(PaymentIntentPages):
             return format_html("{} {}", intent.status_label, badge(_("Needs a person")))
         if intent.delivery in {Delivery.FAILED, Delivery.UNCONFIRMED}:
             return badge(intent.get_delivery_display())
-        return intent.status_label or intent.get_delivery_display()
+        standing = intent.status_label or intent.get_delivery_display()
+        return format_html("{} {}", standing, badge(_("Needs a person"))) if intent.stuck else standing
 
     @admin.display(description=gettext_lazy("checkout link"))
     def link(self, intent: PaymentIntent) -> SafeString | str:
@@ -138,18 +152,19 @@ class PaymentIntentAdmin(PaymentIntentPages):
         return self._confirm_selected(request, CANCEL, queryset)
 
     def _confirm_selected(self, request: HttpRequest, verb: Verb, queryset: Selected) -> HttpResponse | None:
-        if self.too_many(request, queryset):
+        if self.too_many(request, queryset.count(), self.most_asked, TOO_MANY):
             return None
-        return self.confirm(request, verb, self.chosen(queryset), request.get_full_path())
+        chosen = list(queryset.order_by("pk").values_list("pk", flat=True))
+        return self.confirm(request, verb, chosen, request.get_full_path())
 
     @admin.action(permissions=["refresh"], description=REFRESH.title)
     def refresh_selected(self, request: HttpRequest, queryset: Selected) -> None:
-        if not self.too_many(request, queryset):
-            self.perform(request, REFRESH, self.chosen(queryset))
+        if not self.too_many(request, queryset.count(), self.at_once, TOO_MANY):
+            self.refresh(request, self.chosen(queryset))
 
     @admin.action(permissions=["link"], description=gettext_lazy("Copy checkout links"))
     def copy_links(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
-        if self.too_many(request, queryset):
+        if self.too_many(request, queryset.count(), self.at_once, TOO_MANY):
             return None
         return self.links_page(request, self.chosen(queryset), request.get_full_path())
 
@@ -277,20 +292,25 @@ class PaymentIntentAdmin(PaymentIntentPages):
 
     def _told(self, request: HttpRequest, intent: PaymentIntent) -> dict[str, Any]:
         operations = list(intent.operations.select_related("requested_by")[: timeline.SHOWN])
+        for operation in operations:
+            operation.payment_intent = intent
         may = request.user.has_perm
         told: dict[str, Any] = {
             "tools": [
                 {
                     "url": f"{reverse(f'admin:truss_portal_paymentintent_{verb.name}')}?ids={intent.pk}",
                     "verb": verb,
+                    "posted": verb.question is None,
                     "ids": intent.pk,
                     "next": request.path,
                 }
                 for verb in VERBS
-                if self._may(request, verb.name) and verb.why_not(intent) is None
+                if self._may(request, verb.name) and not verb.why_not([intent])
             ],
-            "notices": _notices(intent, operations),
+            "notices": notices_of(request, intent, operations),
+            **self.for_the_payer(request, intent),
         }
+        told["tools"] += visibility_tools(request, invoice=intent.pk)
         if self.has_link_permission(request) and intent.is_payable:
             told["copy_button"] = self.link_button(intent)
         if may("truss_portal.view_transaction"):
@@ -299,39 +319,14 @@ class PaymentIntentAdmin(PaymentIntentPages):
                 for payment in intent.transactions.all()
             ]
         if may("truss_portal.view_operation"):
-            told["operations"] = operations
+            told["operations"] = [
+                {
+                    "row": operation,
+                    "standing": standing(operation),
+                    "tools": operation_verbs.tools(request, operation, request.path) if stands(operation) else [],
+                }
+                for operation in operations
+            ]
         if may("truss_portal.view_timelineentry"):
             told["timeline"] = timeline.latest(intent)
         return told
-
-
-def only_one_company() -> bool:
-    return Company.objects.count() <= 1
-
-
-def _notices(intent: PaymentIntent, operations: list[Operation]) -> list[tuple[str, str]]:
-    """What a person should know before all else: a heading, and the text."""
-    notices = []
-    if intent.attention:
-        notices.append((_("Needs a person"), intent.attention))
-    if intent.missing_since:
-        text = _("Truss no longer has this invoice, since %(day)s. What stands here is what was known before.")
-        notices.append((_("No longer found at Truss"), text % {"day": day(intent.missing_since)}))
-    match intent.delivery:
-        case Delivery.FAILED:
-            text = _("%(error)s Correct the invoice and send it again.") % {"error": intent.delivery_error}
-            notices.append((_("Truss refused it"), text))
-        case Delivery.UNCONFIRMED:
-            text = _("Whether Truss has it shows in the next complete sync (truss_sync). It will not be sent twice.")
-            notices.append((_("Truss's answer was lost"), f"{intent.delivery_error} {text}"))
-    for operation in operations:
-        waits = operation.state in {Operation.State.QUEUED, Operation.State.SENDING}
-        if waits:
-            head = _("%(what)s: waiting") % {"what": operation.get_kind_display()}
-            text = _("truss_push asks Truss by itself.")
-            notices.append((head, f"{operation.error} {text}".strip()))
-    refused = operations[0] if operations else None
-    if refused and refused.state == Operation.State.REFUSED and refused.kind != Operation.Kind.CREATE:
-        head = _("%(what)s: refused") % {"what": refused.get_kind_display()}
-        notices.append((head, refused.error))
-    return notices

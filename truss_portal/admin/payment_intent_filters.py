@@ -1,23 +1,25 @@
 """The questions that finance staff ask of a list of invoices."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from truss_portal.models import PaymentIntent
+from truss_portal import figures
+from truss_portal.models import Operation, PaymentIntent
 from truss_portal.models.payment_intent import STATUS_LABELS
 
 Delivery = PaymentIntent.Delivery
 ATTENTION: Final = (
-    ~Q(attention="") | Q(delivery__in=[Delivery.FAILED, Delivery.UNCONFIRMED]) | Q(missing_since__isnull=False)
+    ~Q(attention="")
+    | Q(delivery__in=[Delivery.FAILED, Delivery.UNCONFIRMED])
+    | Q(missing_since__isnull=False)
+    | Exists(Operation.objects.for_a_person().filter(payment_intent=OuterRef("pk")))
 )
-SOON: Final = timedelta(days=7)
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -40,27 +42,29 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 class DueFilter(admin.SimpleListFilter):
+    """Of what can be paid at Truss: the same rows that the overview counts."""
+
     title = _("what is due")
     parameter_name = "due"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [
+            ("owed", _("Everything unpaid")),
             ("overdue", _("Overdue")),
             ("soon", _("Due within 7 days")),
             ("later", _("Due later")),
             ("undated", _("Unpaid, no due date")),
+            ("current", _("Not due yet, or no due date")),
+            ("1-30", _("1 to 30 days overdue")),
+            ("31-60", _("31 to 60 days overdue")),
+            ("61-90", _("61 to 90 days overdue")),
+            ("over-90", _("More than 90 days overdue")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        today = timezone.localdate()
-        wanted = {
-            "overdue": Q(due_date__lt=today),
-            "soon": Q(due_date__range=(today, today + SOON)),
-            "later": Q(due_date__gt=today + SOON),
-            "undated": Q(due_date=None),
-        }
-        chosen = wanted.get(self.value() or "")
-        return queryset if chosen is None else queryset.open().filter(chosen)
+        parts = {"owed": Q(), **figures.due(timezone.localdate())}
+        chosen = parts.get(self.value() or "")
+        return queryset if chosen is None else figures.owed(queryset).filter(chosen)
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -68,7 +72,12 @@ class AttentionFilter(admin.SimpleListFilter):
     parameter_name = "attention"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [("yes", _("Yes"))]
+        return [("yes", _("Yes")), ("note", _("Yes, with a note"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(ATTENTION) if self.value() == "yes" else queryset
+        match self.value():
+            case "yes":
+                return queryset.filter(ATTENTION)
+            case "note":
+                return figures.marked(queryset)
+        return queryset

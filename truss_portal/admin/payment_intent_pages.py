@@ -1,49 +1,46 @@
 """The invoices' pages that aren't Django's own: confirm and do, checkout links, and what a copy leaves behind."""
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
-import django
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html_join
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
-from truss_portal import timeline
+from truss_portal import actions, tasks, timeline
+from truss_portal.client import InvalidRequestError
 from truss_portal.database import outside_transactions
-from truss_portal.models import PaymentIntent, TimelineEntry
+from truss_portal.exceptions import ActionRefusedError
+from truss_portal.models import Batch, Operation, PaymentIntent, TimelineEntry
 
 from . import checkout_links
-from .payment_intent_verbs import VERBS, Patience, Report, Verb, failed_text, left_text, waiting_text
-from .rows import TrussAdmin, copy_button, person
-from .wording import NOTHING, listed, money, written_to
+from .asking import IDS, AskingAdmin, named, together
+from .left_out import grouped
+from .payment_intent_verbs import VERBS, Patience, Verb, refresh
+from .reports import INVOICES, Report
+from .rows import copy_button, person
+from .selection import loaded, sum_up
+from .wording import NOTHING, money, number, why, written_to
 
-IDS: Final = "ids"
-NEXT: Final = "next"
-_PK: Final = re.compile(r"[0-9]{1,18}")
-SHOWN: Final = 200
-Pairs = Sequence[tuple[PaymentIntent, str]]
+LEFT_OUT: Final = "left_out"
+TOO_MANY: Final = gettext_lazy(
+    "%(count)d invoices are chosen, and at most %(limit)d fit. Choose fewer: filters and the search help."
+)
+State = Operation.State
 
 
-class PaymentIntentPages(TrussAdmin[PaymentIntent]):
+class PaymentIntentPages(AskingAdmin[PaymentIntent]):
     """Every page asks for the permission to view invoices and for its own."""
 
     at_once = 500
-    """How many invoices one action may be about."""
-    wait_for = 25
-    """How many requests to Truss a page waits for; it sends the rest through the outbox, or leaves it."""
-    wait_seconds = 20.0
-    """After so long no further request is begun."""
+    """How many invoices one page may refresh, or show the links of."""
+    most_asked = 10_000
+    """How many may be sent, or canceled, in one go."""
 
     # --- permissions, as Django asks for them by the name in `@admin.action(permissions=…)`
 
@@ -78,63 +75,53 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
         def view(request: HttpRequest) -> HttpResponse:
             if not self._may(request, verb.name):
                 raise PermissionDenied
-            if request.method == "POST":
+            if verb.kind is None:
+                if request.method != "POST":
+                    return HttpResponseNotAllowed(["POST"])
                 intents = self._chosen(request, request.POST.get(IDS, ""))
-                return self._do(request, verb, intents)
-            if verb.question is None:
-                return HttpResponseNotAllowed(["POST"])
-            return self.confirm(request, verb, self._chosen(request, request.GET.get(IDS, "")))
+                self.refresh(request, intents)
+                return HttpResponseRedirect(self._next(request, [intent.pk for intent in intents]))
+            if request.method == "POST":
+                return self._ask(request, verb)
+            return self.confirm(request, verb, self._visible(request, request.GET.get(IDS, "")))
 
         return view
 
     def _chosen(self, request: HttpRequest, ids: str) -> list[PaymentIntent]:
         """The invoices of a list such as "3,5,8" that this person may see."""
-        wanted = [int(pk) for pk in ids.split(",")[: self.at_once] if _PK.fullmatch(pk)]
-        return list(self.chosen(self.get_queryset(request).filter(pk__in=wanted)))
+        return list(self.chosen(self.get_queryset(request).filter(pk__in=named(ids, self.at_once))))
+
+    def _visible(self, request: HttpRequest, ids: str) -> list[int]:
+        """Those of them that this person may see, of very many."""
+        rows = self.get_queryset(request).order_by("pk").values_list("pk", flat=True)
+        return [pk for some in together(named(ids, self.most_asked)) for pk in rows.filter(pk__in=some)]
 
     def chosen(self, queryset: QuerySet[PaymentIntent]) -> QuerySet[PaymentIntent]:
         return queryset.select_related("company", "contact").order_by("pk")
 
-    def too_many(self, request: HttpRequest, queryset: QuerySet[PaymentIntent]) -> bool:
-        """Says so, too."""
-        count = queryset.count()
-        if count <= self.at_once:
-            return False
-        text = _("%(count)d invoices are chosen, and at most %(limit)d fit. Choose fewer: filters and the search help.")
-        self.message_user(request, text % {"count": count, "limit": self.at_once}, messages.ERROR)
-        return True
-
-    def _next(self, request: HttpRequest, intents: Sequence[PaymentIntent]) -> str:
-        """Where to go afterwards: where the person came from, on this site."""
-        url = request.POST.get(NEXT) or request.GET.get(NEXT) or ""
-        if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
-            return url
-        if len(intents) == 1:
-            return reverse("admin:truss_portal_paymentintent_change", args=[intents[0].pk])
-        return reverse("admin:truss_portal_paymentintent_changelist")
+    def _next(self, request: HttpRequest, chosen: Sequence[int]) -> str:
+        """Where the person came from; else the page of one, or the list."""
+        if len(chosen) == 1:
+            return self.next_url(request, reverse("admin:truss_portal_paymentintent_change", args=chosen))
+        return self.next_url(request, reverse("admin:truss_portal_paymentintent_changelist"))
 
     # --- confirm, do, tell
 
-    def confirm(
-        self, request: HttpRequest, verb: Verb, intents: Iterable[PaymentIntent], next_url: str = ""
-    ) -> HttpResponse:
+    def confirm(self, request: HttpRequest, verb: Verb, chosen: Collection[int], next_url: str = "") -> HttpResponse:
         """Sum up what would be done, what would be left out and why, and who would be written to by Truss."""
-        going: list[PaymentIntent] = []
-        left_out: list[tuple[PaymentIntent, str]] = []
-        for intent in intents:
-            reason = verb.why_not(intent)
-            if reason:
-                left_out.append((intent, reason))
-            else:
-                going.append(intent)
-        return self._page(
+        summed = sum_up(verb, chosen)
+        going = len(summed.going)
+        sum_words = verb.sum % {"number": going, "count": number(going), "total": money(summed.total)} if going else ""
+        return self.page(
             request,
             "truss_portal/admin/confirm.html",
             title=str(verb.title),
             verb=verb,
+            sum_words=sum_words,
             action=reverse(f"admin:truss_portal_paymentintent_{verb.name}"),
-            ids=",".join(str(intent.pk) for intent in going),
-            next=next_url or self._next(request, [*going, *(intent for intent, _why in left_out)]),
+            ids=_joined(summed.going),
+            left_out_ids=_joined(pk for pk, _name, _reason in summed.left_out),
+            next=next_url or self._next(request, [*chosen]),
             going=[
                 {
                     "intent": intent,
@@ -142,51 +129,88 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
                     "amount": money(intent.balance_due),
                     "written_to": written_to(intent),
                 }
-                for intent in going[:SHOWN]
+                for intent in summed.shown
             ],
-            more=max(0, len(going) - SHOWN),
-            count=len(going),
-            total=money(sum((intent.balance_due for intent in going), Decimal(0))),
-            emailed=sum(intent.send_email for intent in going),
-            texted=sum(intent.send_sms for intent in going),
-            left_out=left_out,
-            at_once=self.wait_for if len(going) > self.wait_for else None,
+            more=going - len(summed.shown),
+            count=going,
+            emailed=summed.emailed,
+            texted=summed.texted,
+            left_out=grouped(summed.left_out),
+            left_out_count=len(summed.left_out),
+            at_once=self._at_once(verb, going),
         )
 
-    def _do(self, request: HttpRequest, verb: Verb, intents: list[PaymentIntent]) -> HttpResponse:
-        url = self._next(request, intents)
-        self.perform(request, verb, intents)
-        return HttpResponseRedirect(url)
+    def _at_once(self, verb: Verb, going: int) -> str:
+        """What becomes of so many."""
+        if tasks.in_background() and going > 1:
+            return _("Workers ask Truss for them; the next page shows how far they are.")
+        return verb.at_once % {"count": self.wait_for} if going > self.wait_for else ""
 
-    def perform(self, request: HttpRequest, verb: Verb, intents: Iterable[PaymentIntent]) -> None:
-        """Do it, write it in the admin log, tell what came of it."""
-        report = verb.perform(intents, person(request), Patience(self.wait_for, self.wait_seconds))
-        if verb.log:
-            done = {intent.pk for intent in report.done}
-            for intent in report.asked:
-                waits = _("%(action)s: asked, not done yet.") % {"action": verb.title}
-                self.log_change(request, intent, str(verb.log) if intent.pk in done else waits)
-        self._tell(request, verb, report)
+    def _ask(self, request: HttpRequest, verb: Verb) -> HttpResponse:
+        """Record all, carry out what the page may wait for, write the admin log, tell what came of it."""
+        chosen = self._visible(request, request.POST.get(IDS, ""))
+        if len(chosen) <= 1:
+            report = self._ask_one(request, verb, chosen)
+            self.tell(request, report, verb.done, INVOICES)
+            return HttpResponseRedirect(self._next(request, chosen))
+        known = self._left_out(verb, self._visible(request, request.POST.get(LEFT_OUT, "")))
+        workers = tasks.in_background()
+        batch = actions.ask_for_many(verb.kind, chosen, left_out=known, actor=person(request), wait=workers)  # type: ignore[arg-type]
+        if not workers:
+            self.carry_out(Operation.objects.filter(batch=batch))
+        self._log_batch(request, verb, batch)
+        return self._after(request, verb, batch, surprises=batch.left_out[len(known) :])
 
-    def _tell(self, request: HttpRequest, verb: Verb, report: Report) -> None:
-        if report.done:
-            text = verb.done % {"count": len(report.done)}
-            self.message_user(request, text, messages.SUCCESS)
-        if report.waiting:
-            reasons = [(intent, reason) for intent, reason in report.waiting if reason]
-            self._tell_each(request, waiting_text(len(report.waiting)), reasons, messages.WARNING)
-        if report.failed:
-            self._tell_each(request, failed_text(len(report.failed)), report.failed, messages.ERROR)
-        if report.left:
-            self.message_user(request, left_text(len(report.left)), messages.WARNING)
-        if not report:
-            self.message_user(request, _("No invoice was chosen."), messages.WARNING)
+    def _ask_one(self, request: HttpRequest, verb: Verb, chosen: list[int]) -> Report:
+        report = Report()
+        intent = next((intent for intents in loaded(chosen) for intent in intents), None)
+        if intent is None or verb.ask is None:
+            return report
+        # What changed since the page was shown is told like any other refusal.
+        report.failed = [(intent, reason) for reason in verb.why_not([intent]).values()]
+        if report:
+            return report
+        try:
+            report.note(intent, verb.ask(intent, actor=person(request)))
+        except (ActionRefusedError, InvalidRequestError) as error:
+            report.failed.append((intent, why(error)))
+        self.log_each(request, report.done, str(verb.log))
+        self.log_each(request, [intent for intent, _why in report.waiting], _asked(verb))
+        return report
 
-    def _tell_each(self, request: HttpRequest, head: str, reasons: Pairs, level: int) -> None:
-        lines = listed(f"{intent}: {reason}" for intent, reason in reasons)
-        self.message_user(
-            request, format_html_join(mark_safe("<br>"), "{}", ((line,) for line in [head, *lines])), level
-        )
+    def _left_out(self, verb: Verb, left_out: list[int]) -> list[tuple[int, str, str]]:
+        """What the page before has said to leave out stays left out, whatever has changed since."""
+        changed = _("It was left out when this was confirmed, and could be asked for now: choose it again.")
+        found = []
+        for intents in loaded(left_out):
+            reasons = verb.why_not(intents)
+            found += [(intent.pk, str(intent), reasons.get(intent.pk, changed)) for intent in intents]
+        return found
+
+    def _log_batch(self, request: HttpRequest, verb: Verb, batch: Batch) -> None:
+        states = dict(batch.operations.values_list("payment_intent", "state"))
+        for some in together(states):
+            intents = PaymentIntent.objects.filter(pk__in=some).only("reference", "addenda").order_by("pk")
+            done = [intent for intent in intents if states[intent.pk] == State.DONE]
+            waiting = [intent for intent in intents if states[intent.pk] not in {State.DONE, State.REFUSED}]
+            self.log_each(request, done, str(verb.log))
+            self.log_each(request, waiting, _asked(verb))
+
+    def _after(self, request: HttpRequest, verb: Verb, batch: Batch, surprises: list[list[Any]]) -> HttpResponse:
+        """A small batch that is finished is told where the person came from; another has a page of its own."""
+        settled = not batch.operations.exclude(state__in=[State.DONE, State.REFUSED]).exists()
+        small = batch.operations.count() <= self.wait_for
+        if not (small and settled) and request.user.has_perm("truss_portal.view_batch"):
+            return HttpResponseRedirect(reverse("admin:truss_portal_batch_change", args=[batch.pk]))
+        report = Report(failed=[(name, reason) for _pk, name, reason in surprises])
+        for operation in batch.operations.select_related("payment_intent").order_by("pk"):
+            report.note(operation.payment_intent, operation)
+        self.tell(request, report, verb.done, INVOICES)
+        return HttpResponseRedirect(self._next(request, []))
+
+    def refresh(self, request: HttpRequest, intents: Iterable[PaymentIntent]) -> None:
+        verb = next(verb for verb in VERBS if verb.kind is None)
+        self.tell(request, refresh(intents, Patience(self.wait_for, self.wait_seconds)), verb.done, INVOICES)
 
     # --- checkout links
 
@@ -201,7 +225,7 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
         all_of_them = ngettext("%(count)d checkout link", "%(count)d checkout links", len(links)) % {
             "count": len(links)
         }
-        return self._page(
+        return self.page(
             request,
             "truss_portal/admin/checkout_links.html",
             title=_("Copy checkout links"),
@@ -216,7 +240,8 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
             copy_all=self.copy_button(checkout_links.as_text(links), all_of_them, ids, label=_("Copy all")),
             ids=ids,
             headings=checkout_links.headings(),
-            left_out=left_out,
+            left_out=grouped((intent.pk, str(intent), reason) for intent, reason in left_out),
+            left_out_count=len(left_out),
             back=back,
             csv_url=reverse("admin:truss_portal_paymentintent_links_csv"),
         )
@@ -252,15 +277,10 @@ class PaymentIntentPages(TrussAdmin[PaymentIntent]):
         kind = TimelineEntry.Kind.LINK_COPIED
         timeline.write([timeline.entry(intent, kind, actor_id=person(request).pk) for intent in intents])
 
-    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        return TemplateResponse(
-            request,
-            template,
-            {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "media": self.media,
-                "crumbs_are_a_list": django.VERSION >= (6, 1),
-                **context,
-            },
-        )
+
+def _joined(pks: Iterable[int]) -> str:
+    return ",".join(str(pk) for pk in pks)
+
+
+def _asked(verb: Verb) -> str:
+    return _("%(action)s: asked, not done yet.") % {"action": verb.title}

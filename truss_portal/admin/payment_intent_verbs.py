@@ -1,27 +1,131 @@
-"""Send, cancel or refresh many invoices while a page waits, and tell what came of each. Touches the network."""
+"""What people ask of Truss about invoices: send, cancel, refresh; with why not, for many at a time, and the words."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from truss_portal import actions
 from truss_portal.client import InvalidRequestError, Outcome, TrussError
 from truss_portal.connection import connect
-from truss_portal.exceptions import ActionRefusedError, NotConnectedError
+from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Company, Operation, PaymentIntent
 from truss_portal.sync import refresh as refresh_one
 
+from .reports import Report
 from .wording import why
 
-Delivery = PaymentIntent.Delivery
-State = Operation.State
+Kind = Operation.Kind
+Intents = Collection[PaymentIntent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One thing that people ask of Truss here, and the words around it. `name` is its permission and its address."""
+
+    name: str
+    kind: Kind | None = None
+    """What is recorded for it; None where nothing is changed."""
+    ask: Callable[..., Operation] | None = None
+    """The action for one invoice."""
+    title: Any
+    question: Any = None
+    """Asked before it is done; None where nothing can go wrong."""
+    sum: Any = None
+    at_once: Any = None
+    """How many of them a page waits for, and what becomes of the others."""
+    button: Any
+    done: Any
+    log: Any = None
+    """For Django's admin log."""
+    why_not: Callable[[Intents], dict[int, str]]
+    """Why some of them can't take part, by primary key. Wants company, contact and transactions at hand."""
+
+
+def why_not_send(intents: Intents) -> dict[int, str]:
+    """Why sending would do nothing, or be refused here. One that waits may be tried again at once."""
+    reasons = actions.why_not_each(Kind.CREATE, intents)
+    for intent in intents:
+        if intent.pk in reasons and intent.is_editable and not intent.discovered:
+            reasons[intent.pk] = _broken_rules(intent) or reasons[intent.pk]
+    return reasons
+
+
+def _broken_rules(intent: PaymentIntent) -> str | None:
+    """In the words of the form where they are mended."""
+    try:
+        actions.validate(intent)
+    except InvalidRequestError as error:
+        return why(error)
+    return None
+
+
+def why_not_cancel(intents: Intents) -> dict[int, str]:
+    ours = [intent for intent in intents if intent.uid is None and intent.is_editable]
+    text = _("Not sent to Truss: nothing to cancel there. Delete it here instead.")
+    others = [intent for intent in intents if intent.uid is not None or not intent.is_editable]
+    return dict.fromkeys([intent.pk for intent in ours], text) | actions.why_not_each(Kind.CANCEL, others)
+
+
+def why_not_refresh(intents: Intents) -> dict[int, str]:
+    unsent = [intent.pk for intent in intents if not intent.uid]
+    return dict.fromkeys(unsent, _("Not sent to Truss yet: there is nothing to look at."))
+
+
+SEND: Final = Verb(
+    name="send",
+    kind=Kind.CREATE,
+    ask=actions.send,
+    title=gettext_lazy("Send to Truss"),
+    sum=ngettext_lazy(
+        "%(count)s invoice over %(total)s is sent to Truss.",
+        "%(count)s invoices over %(total)s are sent to Truss.",
+        "number",
+    ),
+    question=gettext_lazy("Once an invoice is at Truss it can be canceled, but not unsent."),
+    at_once=gettext_lazy(
+        "The first %(count)d are sent while this page waits. The rest are queued, and truss_push sends them."
+    ),
+    button=gettext_lazy("Send to Truss"),
+    done=ngettext_lazy("%(count)d invoice was sent to Truss.", "%(count)d invoices were sent to Truss.", "count"),
+    log=gettext_lazy("Sent to Truss."),
+    why_not=why_not_send,
+)
+CANCEL: Final = Verb(
+    name="cancel",
+    kind=Kind.CANCEL,
+    ask=actions.cancel,
+    title=gettext_lazy("Cancel at Truss"),
+    sum=ngettext_lazy(
+        "%(count)s invoice over %(total)s is canceled at Truss.",
+        "%(count)s invoices over %(total)s are canceled at Truss.",
+        "number",
+    ),
+    question=gettext_lazy("Canceling can't be undone: the payer can no longer pay, and a new invoice must be written."),
+    at_once=gettext_lazy(
+        "The first %(count)d are canceled while this page waits. The rest are queued, and truss_push asks Truss."
+    ),
+    button=gettext_lazy("Yes, cancel at Truss"),
+    done=ngettext_lazy("%(count)d invoice was canceled.", "%(count)d invoices were canceled.", "count"),
+    log=gettext_lazy("Canceled at Truss."),
+    why_not=why_not_cancel,
+)
+REFRESH: Final = Verb(
+    name="refresh",
+    title=gettext_lazy("Refresh from Truss"),
+    button=gettext_lazy("Refresh from Truss"),
+    done=ngettext_lazy("%(count)d invoice is up to date.", "%(count)d invoices are up to date.", "count"),
+    why_not=why_not_refresh,
+)
+VERBS: Final = (SEND, REFRESH, CANCEL)
+
+
+# --- looking again
 
 
 class Patience:
@@ -40,108 +144,8 @@ class Patience:
         self._requests = 0
 
 
-@dataclass(slots=True)
-class Report:
-    """What came of each invoice."""
-
-    done: list[PaymentIntent] = field(default_factory=list)
-    waiting: list[tuple[PaymentIntent, str]] = field(default_factory=list)
-    """The wish is recorded and not carried out yet; with what is in the way, if anything is."""
-    failed: list[tuple[PaymentIntent, str]] = field(default_factory=list)
-    left: list[PaymentIntent] = field(default_factory=list)
-    """Nobody was asked about these: the page would have waited too long."""
-
-    def note(self, intent: PaymentIntent, operation: Operation) -> None:
-        if operation.state == State.DONE:
-            self.done.append(intent)
-        elif operation.state == State.REFUSED:
-            self.failed.append((intent, operation.error))
-        elif operation.state == State.UNCONFIRMED:
-            lost = _("Truss's answer was lost. A later sync shows whether it is there; it is not sent twice.")
-            self.waiting.append((intent, lost))
-        else:
-            self.waiting.append((intent, operation.error))
-
-    @property
-    def asked(self) -> Iterator[PaymentIntent]:
-        """All whose wish was recorded."""
-        yield from self.done
-        yield from (intent for intent, _why in self.waiting)
-
-    def __bool__(self) -> bool:
-        return bool(self.done or self.waiting or self.failed or self.left)
-
-
-def why_not_send(intent: PaymentIntent) -> str | None:
-    """Why sending would do nothing, or be refused here. One that waits may be tried again at once."""
-    if intent.delivery == Delivery.UNCONFIRMED:
-        return _("Sent already, and Truss's answer was lost: the next complete sync shows whether it is there.")
-    if intent.delivery == Delivery.QUEUED:
-        return None
-    if not intent.is_editable:
-        return _("Sent already.") if intent.uid else _("Being sent already.")
-    refusal = actions.why_not_sendable(intent)
-    if refusal:
-        return refusal
-    try:
-        actions.validate(intent)
-    except InvalidRequestError as error:
-        return why(error)
-    return None
-
-
-def why_not_refresh(intent: PaymentIntent) -> str | None:
-    return None if intent.uid else _("Not sent to Truss yet: there is nothing to look at.")
-
-
-def why_not_cancel(intent: PaymentIntent) -> str | None:
-    if intent.uid is None and intent.is_editable:
-        return _("Not sent to Truss: nothing to cancel there. Delete it here instead.")
-    return actions.why_not_cancelable(intent)
-
-
-def send(intents: Iterable[PaymentIntent], actor: Any, patience: Patience) -> Report:
-    """Send each; past the page's patience they are queued for `truss_push`."""
-    report = Report()
-    for intent in intents:
-        refusal = why_not_send(intent)
-        if refusal:
-            report.failed.append((intent, refusal))
-            continue
-        wait = patience.take()
-        with _refusals(report, intent):
-            operation = actions.send(intent, actor=actor, wait=wait)
-            report.note(intent, operation)
-            if wait and operation.state not in {State.DONE, State.REFUSED}:
-                patience.lose()
-    return report
-
-
-def cancel(intents: Iterable[PaymentIntent], actor: Any, patience: Patience) -> Report:
-    report = Report()
-    for intent in intents:
-        if not patience.take():
-            report.left.append(intent)
-            continue
-        with _refusals(report, intent):
-            operation = actions.cancel(intent, actor=actor)
-            report.note(intent, operation)
-            if operation.state not in {State.DONE, State.REFUSED}:
-                patience.lose()
-    return report
-
-
-@contextmanager
-def _refusals(report: Report, intent: PaymentIntent) -> Iterator[None]:
-    """What changed since the page was shown is told like any other refusal."""
-    try:
-        yield
-    except (ActionRefusedError, InvalidRequestError) as error:
-        report.failed.append((intent, why(error)))
-
-
-def refresh(intents: Iterable[PaymentIntent], _actor: Any, patience: Patience) -> Report:
-    """Ask Truss for each with its payments."""
+def refresh(intents: Iterable[PaymentIntent], patience: Patience) -> Report:
+    """Ask Truss for each with its payments. Touches the network."""
     report = Report()
     by_company = sorted(intents, key=attrgetter("company_id"))
     for _pk, group in groupby(by_company, key=attrgetter("company_id")):
@@ -156,11 +160,11 @@ def _refresh_group(company: Company, intents: list[PaymentIntent], patience: Pat
     except NotConnectedError as error:
         report.failed += [(intent, str(error)) for intent in intents]
         return
+    reasons = why_not_refresh(intents)
     with client:
         for intent in intents:
-            refusal = why_not_refresh(intent)
-            if refusal:
-                report.failed.append((intent, refusal))
+            if intent.pk in reasons:
+                report.failed.append((intent, reasons[intent.pk]))
             elif not patience.take():
                 report.left.append(intent)
             else:
@@ -175,70 +179,3 @@ def _refresh_group(company: Company, intents: list[PaymentIntent], patience: Pat
                     report.failed.append((intent, _("No longer found at Truss.")))
                 else:
                     report.done.append(intent)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """One thing that people ask of Truss here, and the words around it. `name` is its permission and its address."""
-
-    name: str
-    title: Any
-    question: Any = None
-    """Asked before it is done; None where nothing can go wrong."""
-    button: Any
-    done: Any
-    log: Any = None
-    """For Django's admin log; None where nothing is changed."""
-    why_not: Callable[[PaymentIntent], str | None]
-    perform: Callable[[Iterable[PaymentIntent], Any, Patience], Report]
-
-
-SEND: Final = Verb(
-    name="send",
-    title=gettext_lazy("Send to Truss"),
-    question=gettext_lazy("Once an invoice is at Truss it can be canceled, but not unsent."),
-    button=gettext_lazy("Send to Truss"),
-    done=ngettext_lazy("%(count)d invoice was sent to Truss.", "%(count)d invoices were sent to Truss.", "count"),
-    log=gettext_lazy("Sent to Truss."),
-    why_not=why_not_send,
-    perform=send,
-)
-CANCEL: Final = Verb(
-    name="cancel",
-    title=gettext_lazy("Cancel at Truss"),
-    question=gettext_lazy("Canceling can't be undone: the payer can no longer pay, and a new invoice must be written."),
-    button=gettext_lazy("Yes, cancel at Truss"),
-    done=ngettext_lazy("%(count)d invoice was canceled.", "%(count)d invoices were canceled.", "count"),
-    log=gettext_lazy("Canceled at Truss."),
-    why_not=why_not_cancel,
-    perform=cancel,
-)
-REFRESH: Final = Verb(
-    name="refresh",
-    title=gettext_lazy("Refresh from Truss"),
-    button=gettext_lazy("Refresh from Truss"),
-    done=ngettext_lazy("%(count)d invoice is up to date.", "%(count)d invoices are up to date.", "count"),
-    why_not=why_not_refresh,
-    perform=refresh,
-)
-VERBS: Final = (SEND, REFRESH, CANCEL)
-
-
-def waiting_text(count: int) -> str:
-    return ngettext(
-        "%(count)d invoice waits: truss_push asks Truss by itself.",
-        "%(count)d invoices wait: truss_push asks Truss by itself.",
-        count,
-    ) % {"count": count}
-
-
-def failed_text(count: int) -> str:
-    return ngettext("%(count)d invoice was left out:", "%(count)d invoices were left out:", count) % {"count": count}
-
-
-def left_text(count: int) -> str:
-    return ngettext(
-        "%(count)d invoice was not asked about: the page would have taken too long. Choose it again.",
-        "%(count)d invoices were not asked about: the page would have taken too long. Choose them again.",
-        count,
-    ) % {"count": count}

@@ -14,6 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from truss_portal.models import Company
+
 from .wording import NOTHING
 
 M = TypeVar("M", bound=models.Model)
@@ -69,6 +71,11 @@ class ReadOnlyAdmin(TrussAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
+
+
+def only_one_company() -> bool:
+    """Whether a company needn't be named, nor chosen."""
+    return Company.objects.count() <= 1
 
 
 def person(request: HttpRequest) -> AbstractBaseUser:

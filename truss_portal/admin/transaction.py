@@ -10,9 +10,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from truss_portal import figures
 from truss_portal.models import Transaction
 from truss_portal.models.transaction import EXTERNAL, OUTBOUND
 
+from .company_filters import company_filters
 from .rows import ReadOnlyAdmin, badge, page_link
 from .wording import method, money, payer
 
@@ -33,6 +35,7 @@ class StageFilter(admin.SimpleListFilter):
             ("moving", gettext_lazy("On its way")),
             ("settled", gettext_lazy("Settled")),
             ("returned", gettext_lazy("Returned or paid back")),
+            ("received", gettext_lazy("Received, less what was taken back")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Transaction]) -> QuerySet[Transaction]:
@@ -44,6 +47,8 @@ class StageFilter(admin.SimpleListFilter):
                 return inbound.filter(settled_at__isnull=False)
             case "returned":
                 return queryset.exclude(pk__in=inbound.values("pk"))
+            case "received":
+                return figures.received(queryset)
         return queryset
 
 
@@ -67,6 +72,9 @@ class TransactionAdmin(ReadOnlyAdmin[Transaction]):
         (None, {"fields": ["invoice", "payer", "shown_amount", "method", "shown_stage", "addenda", "date"]}),
         (gettext_lazy("At Truss"), {"fields": AT_TRUSS}),
     )
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return [*self.list_filter, *company_filters(request)]
 
     @admin.display(description=gettext_lazy("invoice"), ordering="payment_intent__reference")
     def invoice(self, payment: Transaction) -> SafeString | str:

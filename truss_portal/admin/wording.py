@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from truss_portal import figures
 from truss_portal.client import FieldError, InvalidRequestError
 from truss_portal.exceptions import NotPayableError, TrussPortalError
 from truss_portal.models import Contact, PaymentIntent
@@ -68,6 +69,11 @@ def money(amount: Decimal) -> str:
     return f"{sign}${number_format(abs(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 
+def number(count: int) -> str:
+    """With separators: 10,000."""
+    return number_format(count, use_l10n=True, force_grouping=True)
+
+
 def method(name: str) -> str:
     """A payment method in words; one that we don't know, as Truss wrote it."""
     return str(METHODS.get(name, name.replace("_", " ").capitalize()))
@@ -92,12 +98,7 @@ def written_to(intent: PaymentIntent) -> str:
 
 def is_overdue(intent: PaymentIntent) -> bool:
     """Past its due date with something left to pay."""
-    return bool(
-        intent.uid
-        and intent.due_date
-        and intent.due_date < timezone.localdate()
-        and intent.status not in intent.Status.FINAL
-    )
+    return bool(intent.due_date and intent.due_date < timezone.localdate() and figures.is_owed(intent))
 
 
 def day(value: date | None) -> str:

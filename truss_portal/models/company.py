@@ -31,7 +31,7 @@ class Company(models.Model):
         max_length=255,
         blank=True,
         help_text=_(
-            "Part of the address of the company's payment portal: /pay/<this>/. Read from Truss; enter it by hand only "
+            "Part of the address of the company's payment portal: /pay/…/. Read from Truss; enter it by hand only "
             "where Truss doesn't give it. Empty: no portal set up."
         ),
     )
@@ -41,6 +41,10 @@ class Company(models.Model):
     # The lease of the one sync run at a time: who holds it, and until when unless renewed.
     sync_token = models.CharField(max_length=32, blank=True, editable=False)
     sync_until = models.DateTimeField(null=True, editable=False)
+    # Nothing of a webhook that isn't signed rightly is kept but that there was one.
+    webhooks_refused = models.PositiveIntegerField(_("webhooks refused"), default=0, editable=False)
+    webhooks_refused_at = models.DateTimeField(_("last one refused"), null=True, editable=False)
+    webhooks_refused_why = models.CharField(_("because"), max_length=255, blank=True, editable=False)
     added_at = models.DateTimeField(_("added"), default=timezone.now, editable=False)
 
     objects = CompanyQuerySet.as_manager()
@@ -49,6 +53,10 @@ class Company(models.Model):
         verbose_name = _("company")
         verbose_name_plural = _("companies")
         ordering = ["slug"]
+        permissions = [
+            ("connect_company", _("Can connect companies to Truss, and disconnect them")),
+            ("secrets_company", _("Can set webhook secrets")),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.slug

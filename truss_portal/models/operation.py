@@ -1,11 +1,25 @@
+from typing import Self
+
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .batch import Batch
 from .company import Company
 from .contact import Contact
 from .payment_intent import PaymentIntent
+
+
+class OperationQuerySet(models.QuerySet["Operation"]):
+    def for_a_person(self) -> Self:
+        """What doesn't get on without somebody, or could with somebody's help."""
+        return self.filter(Q(needs_person=True) | Q(state=Operation.State.UNCONFIRMED))
+
+    def under_way(self) -> Self:
+        """What waits or is being asked."""
+        return self.filter(state__in=[Operation.State.QUEUED, Operation.State.SENDING])
 
 
 class Operation(models.Model):
@@ -24,6 +38,8 @@ class Operation(models.Model):
         DONE = "done", _("Done")
         REFUSED = "refused", _("Refused")
         UNCONFIRMED = "unconfirmed", _("Not confirmed")
+        GIVEN_UP = "given_up", _("Given up")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
 
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="operations", verbose_name=_("company"))
     payment_intent = models.ForeignKey(
@@ -52,6 +68,9 @@ class Operation(models.Model):
         blank=True,
         verbose_name=_("asked by"),
     )
+    batch = models.ForeignKey(
+        Batch, on_delete=models.SET_NULL, related_name="operations", null=True, blank=True, verbose_name=_("batch")
+    )
     requested_at = models.DateTimeField(_("asked"), default=timezone.now)
     state = models.CharField(_("state"), max_length=12, choices=State, default=State.QUEUED)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
@@ -61,16 +80,29 @@ class Operation(models.Model):
     next_attempt_at = models.DateTimeField(_("next try"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     unconfirmed_at = models.DateTimeField(_("unconfirmed since"), null=True, blank=True)
+    # Until somebody has seen to it, or asked for something newer.
+    needs_person = models.BooleanField(_("needs a person"), default=False)
     response_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True, blank=True)
     response_body = models.TextField(_("Truss's answer"), blank=True)
     error = models.TextField(_("what happened"), blank=True)
+
+    objects = OperationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("request to Truss")
         verbose_name_plural = _("requests to Truss")
         ordering = ["-pk"]
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["state", "next_attempt_at"], name="truss_operation_state")]
+        indexes = [
+            # With the company: counted by company from the index alone.
+            models.Index(fields=["state", "next_attempt_at", "company"], name="truss_operation_state"),
+            models.Index(fields=["batch", "state"], name="truss_operation_batch"),
+            models.Index(fields=["needs_person", "company"], name="truss_operation_person"),
+        ]
+        permissions = [
+            ("retry_operation", _("Can try requests to Truss again, and withdraw those that wait")),
+            ("settle_operation", _("Can say that an unconfirmed invoice isn't at Truss, and have it sent again")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.payment_intent or self.contact}"

@@ -128,7 +128,8 @@ class PaymentIntent(models.Model):
         _("delivery"), max_length=12, choices=Delivery, default=Delivery.UNSENT, editable=False, db_index=True
     )
     delivery_error = models.TextField(_("why it wasn't sent"), blank=True, editable=False)
-    attention = models.TextField(_("needs a person"), blank=True, editable=False)
+    # Short enough to be indexed everywhere: few rows of very many have one.
+    attention = models.CharField(_("needs a person"), max_length=500, blank=True, editable=False)
     known_since = models.DateTimeField(_("known here since"), default=timezone.now, editable=False, db_index=True)
     discovered = models.BooleanField(_("made at Truss"), default=False, editable=False)
 
@@ -150,7 +151,12 @@ class PaymentIntent(models.Model):
             models.UniqueConstraint(fields=["company", "reference"], name="truss_intent_reference"),
         ]
         indexes = [
-            models.Index(fields=["company", "status", "due_date"], name="truss_intent_status"),
+            # With all that `figures` adds up, so that what is owed is read from the index alone.
+            models.Index(
+                fields=["company", "status", "due_date", "missing_since", "total", "balance_paid"],
+                name="truss_intent_status",
+            ),
+            models.Index(fields=["attention"], name="truss_intent_attention"),
             models.Index(fields=["due_date"], name="truss_intent_due"),
             models.Index(fields=["total"], name="truss_intent_total"),
             models.Index(fields=["addenda"], name="truss_intent_addenda"),
@@ -161,6 +167,7 @@ class PaymentIntent(models.Model):
             ("refresh_paymentintent", _("Can refresh invoices from Truss")),
             ("link_paymentintent", _("Can copy checkout links")),
             ("cancel_paymentintent", _("Can cancel invoices at Truss")),
+            ("export_paymentintent", _("Can export invoices")),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,9 @@
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -9,9 +11,10 @@ from .payment_intent import PaymentIntent
 
 
 class TimelineEntryQuerySet(models.QuerySet["TimelineEntry"]):
-    def undelivered(self) -> Self:
-        """Entries whose signal hasn't been taken by every receiver yet, oldest first."""
-        return self.filter(signal_due=True).order_by("pk")
+    def undelivered(self, now: datetime) -> Self:
+        """Entries whose signal hasn't been taken by every receiver yet, and whose turn it is; oldest first."""
+        due = Q(signal_after=None) | Q(signal_after__lte=now)
+        return self.filter(due, signal_due=True).order_by("pk")
 
 
 class TimelineEntry(models.Model):
@@ -25,6 +28,8 @@ class TimelineEntry(models.Model):
         UNCONFIRMED = "unconfirmed", _("Sent, but Truss's answer was lost")
         ABSENT = "absent", _("Not at Truss; to be sent again")
         REFUSED = "refused", _("Refused by Truss")
+        GIVEN_UP = "given_up", _("Not sent: Truss couldn't be asked")
+        WITHDRAWN = "withdrawn", _("Withdrawn before it was sent")
         AMENDED = "amended", _("Changed")
         EMAIL_RESENT = "email_resent", _("Email sent again")
         LINK_COPIED = "link_copied", _("Checkout link copied")
@@ -54,6 +59,9 @@ class TimelineEntry(models.Model):
     )
     data = models.JSONField(_("details"), default=dict, blank=True)
     signal_due = models.BooleanField(default=False, editable=False)
+    # A receiver that keeps failing is told again less and less often, so that it holds up no other entry.
+    signal_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    signal_after = models.DateTimeField(null=True, editable=False)
 
     objects = TimelineEntryQuerySet.as_manager()
 

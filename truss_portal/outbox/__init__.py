@@ -9,15 +9,17 @@ Three steps, each with a transaction of its own, and the network between them:
 A process that dies in between leaves the row `sending`; when its claim has run out, `recover` takes it up again.
 """
 
-from .claims import recover
+from .claims import invoices_locked, recover
 from .pushing import perform, push
 from .requests import create_request, today, update_request
-from .settling import settle, unconfirmed
+from .settling import queue_again, settle, unconfirmed
 
 __all__ = [
     "create_request",
+    "invoices_locked",
     "perform",
     "push",
+    "queue_again",
     "recover",
     "settle",
     "today",

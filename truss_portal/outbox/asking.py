@@ -1,13 +1,26 @@
-"""The network, and nothing else: ask Truss for one claimed operation. Runs in threads; touches no database."""
+"""The network, and nothing else: ask Truss for one claimed operation. Runs in threads; reads and writes no rows."""
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
 
-from truss_portal.client import NotFoundError, NotReachedError, TrussClient, TrussError, UpdateContactRequest, resources
+from truss_portal.client import (
+    LONGEST_REST,
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotReachedError,
+    Outcome,
+    TrussClient,
+    TrussError,
+    UpdateContactRequest,
+    resources,
+)
+from truss_portal.conf import conf
 from truss_portal.models import Operation
 
 from .requests import create_request, today, update_request
@@ -15,6 +28,13 @@ from .requests import create_request, today, update_request
 logger = logging.getLogger("truss_portal.outbox")
 
 Kind = Operation.Kind
+
+# Our token or its scope won't do: nothing is wrong with the invoice, and it waits until that is mended.
+NOT_ABOUT_THE_INVOICE: Final = (NotAuthenticatedError, NotAllowedError)
+# What may pass before a request leaves, besides the timeouts of another one: a rest because Truss has asked us to slow
+# down, and the renewal of the token, by us (which may meet a rest of its own) or by another process. A claim must last
+# that long.
+LONGEST_WAIT: Final = timedelta(seconds=2 * LONGEST_REST + 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +56,8 @@ class Answer:
 def ask(operation: Operation, client: TrussClient) -> Answer:
     """Ask once. Never raises for what Truss answers: that is in the answer."""
     asked_at = timezone.now()
-    if operation.claimed_until and operation.claimed_until <= asked_at:
+    longest = LONGEST_WAIT + timedelta(seconds=sum(conf.timeout))
+    if operation.claimed_until and operation.claimed_until <= asked_at + longest:
         text = "The claim ran out before Truss could be asked."
         return Answer(operation=operation, asked_at=asked_at, error=NotReachedError(text))
     try:
@@ -63,7 +84,8 @@ def _change(operation: Operation, client: TrussClient, asked_at: datetime) -> An
         else:
             client.update_payment_intent(intent.uid, update_request(operation.body), today=today())
     except TrussError as error:
-        if operation.kind != Kind.CANCEL:
+        surely_not = error.outcome is Outcome.NOT_DONE or isinstance(error, NOT_ABOUT_THE_INVOICE)
+        if operation.kind != Kind.CANCEL or surely_not:
             return Answer(operation=operation, asked_at=asked_at, error=error)
         problem = error
     try:
@@ -71,7 +93,7 @@ def _change(operation: Operation, client: TrussClient, asked_at: datetime) -> An
     except NotFoundError:
         return Answer(operation=operation, asked_at=asked_at, error=problem, gone=True)
     except TrussError as error:
-        logger.warning("Invoice %s was changed at Truss and could not be read back yet: %s", intent, error)
+        logger.warning("Truss was asked to change invoice %s, which could not be read back yet: %s", intent, error)
         return Answer(operation=operation, asked_at=asked_at, error=problem)
     return Answer(operation=operation, asked_at=asked_at, error=problem, read_back=shown)
 

@@ -3,25 +3,24 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from typing import Final
 
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, QuerySet, When
 from django.utils import timezone
 
 from truss_portal import contacts
-from truss_portal.client import RateLimitedError, TrussClient
+from truss_portal.client import TrussClient
 from truss_portal.conf import conf
 from truss_portal.connection import connect, learn_company
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Contact, Operation
 from truss_portal.sync import Progress, no_progress
 
-from .asking import Answer, ask
-from .claims import claim, release, supersede
-from .writing import NOT_ABOUT_THE_INVOICE, write, write_failure
+from .asking import NOT_ABOUT_THE_INVOICE, Answer, ask
+from .claims import claim, release, supersede, waiting
+from .writing import write, write_failure
 
 logger = logging.getLogger("truss_portal.outbox")
 
@@ -31,47 +30,46 @@ Due = list[tuple[int, int | None, int | None]]
 
 # Seconds to wait for more answers once one has come: written together they cost a handful of statements.
 GATHER: Final = 0.03
-# Seconds that all threads rest after a 429 without Retry-After, and the most that they rest for one with it.
-SHORTEST_REST: Final = 1.0
-LONGEST_REST: Final = 60.0
 
 
-def perform(operation_id: int, *, client: TrussClient | None = None) -> Operation:
-    """Ask Truss for this operation, if it waits to be asked and nobody else is at it. Returns the row as it then is.
+def perform(operation_ids: Collection[int], *, seconds: float | None = None) -> None:
+    """Carry out these operations, as far as they wait, are due, and nobody else is at them.
 
-    Never raises for what Truss answers or for a missing connection: both are written on the row.
+    After so many `seconds` no further request is begun. Never raises for what Truss answers or for a missing
+    connection: both are written on the rows.
     """
-    operation = Operation.objects.select_related("company").get(pk=operation_id)
-    with ExitStack() as stack:
-        if client is None:
-            try:
-                client = stack.enter_context(connect(operation.company))
-            except NotConnectedError as error:
-                Operation.objects.filter(pk=operation_id, state=State.QUEUED).update(error=str(error))
-                operation.refresh_from_db()
-                return operation
-        learn_company(operation.company, client)
-        for claimed in _askable(claim([operation_id])):
-            write(operation.company, [ask(claimed, client)])
-    operation.refresh_from_db()
-    return operation
+    among = Operation.objects.filter(pk__in=operation_ids)
+    for company in Company.objects.filter(operations__in=among).distinct():
+        try:
+            for _operation in push(company, among=among, seconds=seconds):
+                pass
+        except NotConnectedError as error:
+            among.filter(company=company, state=State.QUEUED).update(error=str(error))
 
 
-def push(company: Company, *, limit: int | None = None, progress: Progress = no_progress) -> Iterator[Operation]:
+def push(
+    company: Company,
+    *,
+    among: QuerySet[Operation] | None = None,
+    limit: int | None = None,
+    seconds: float | None = None,
+    progress: Progress = no_progress,
+) -> Iterator[Operation]:
     """Perform what is queued and due, oldest first, `CONCURRENCY` at a time; yields each operation as it then is.
 
-    Raises NotConnectedError. Whoever stops early, or is interrupted, leaves nothing half done: what was asked for is
-    written, and what wasn't goes back into the queue.
+    Only `among` these operations, where given; after so many `seconds` no further request is begun. Raises
+    NotConnectedError. Whoever stops early, or is interrupted, leaves nothing half done: what was asked for is written,
+    and what wasn't goes back into the queue.
     """
     now = timezone.now()
-    waiting = Operation.objects.filter(company=company, state=State.QUEUED).order_by("pk")
-    waiting = waiting.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+    until = None if seconds is None else time.monotonic() + seconds
+    wanted = waiting(Operation.objects.all() if among is None else among, now).filter(company=company).order_by("pk")
     unknown = Case(When(payment_intent__contact__uid=None, then=F("payment_intent__contact_id")))
-    due: Due = list(waiting.values_list("pk", "payment_intent_id", unknown)[:limit])
+    due: Due = list(wanted.values_list("pk", "payment_intent_id", unknown)[:limit])
     if due:
         with connect(company) as client:
             learn_company(company, client)
-            yield from _Push(company, client, due, progress).run()
+            yield from _Push(company, client, due, until, progress).run()
 
 
 def _askable(claimed: list[Operation]) -> Iterator[Operation]:
@@ -92,34 +90,19 @@ def _new_payer(operation: Operation) -> Contact | None:
     return contact if contact and contact.uid is None else None
 
 
-class _Rest:
-    """After a 429 all threads rest, not only the one that was told."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-        self._lock = threading.Lock()
-
-    def begin(self, seconds: float | None) -> None:
-        rest = min(max(seconds or 0.0, SHORTEST_REST), LONGEST_REST)
-        with self._lock:
-            self._until = max(self._until, time.monotonic() + rest)
-
-    def wait(self) -> None:
-        while (left := self._until - time.monotonic()) > 0:
-            time.sleep(left)
-
-
 class _Push:
     """One run: the database here, the network in a pool of threads."""
 
-    def __init__(self, company: Company, client: TrussClient, due: Due, progress: Progress) -> None:
+    def __init__(
+        self, company: Company, client: TrussClient, due: Due, until: float | None, progress: Progress
+    ) -> None:
         self.company = company
         self.client = client
         self.due = due
+        self.until = until
         self.total = len(due)
         self.done = 0
         self.progress = progress
-        self.rest = _Rest()
         self.known: set[int] = set()
         # Set by a thread that was told that our token, or its scope, won't do: nobody else need be told the same.
         self.refused = threading.Event()
@@ -129,16 +112,20 @@ class _Push:
         at_once = conf.concurrency
         with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="truss-push") as pool:
             try:
-                while self.flying or (self.due and not self.refused.is_set()):
+                while self._in_time() and (self.flying or (self.due and not self.refused.is_set())):
                     # Twice as many are claimed ahead as can be asked at once: no thread waits for the database.
                     if len(self.flying) <= 2 * at_once and not self.refused.is_set():
                         yield from self._start(pool, 3 * at_once - len(self.flying))
                     if self.flying:
-                        wait(self.flying, return_when=FIRST_COMPLETED)
+                        left = None if self.until is None else max(0.0, self.until - time.monotonic())
+                        wait(self.flying, timeout=left, return_when=FIRST_COMPLETED)
                         finished, _pending = wait(self.flying, timeout=GATHER)
                         yield from self._written(finished)
             finally:
                 self._land()
+
+    def _in_time(self) -> bool:
+        return self.until is None or time.monotonic() < self.until
 
     def _start(self, pool: ThreadPoolExecutor, room: int) -> Iterator[Operation]:
         """Claim as many as there is room for, and let the pool ask. Yields what was refused on the way.
@@ -173,10 +160,7 @@ class _Push:
 
     def _ask(self, operation: Operation) -> Answer:
         """In a thread of the pool: the network and nothing else."""
-        self.rest.wait()
         answer = ask(operation, self.client)
-        if isinstance(answer.error, RateLimitedError):
-            self.rest.begin(answer.error.retry_after)
         if isinstance(answer.error, NOT_ABOUT_THE_INVOICE):
             self.refused.set()
         return answer
@@ -195,6 +179,7 @@ class _Push:
 
     def _land(self) -> None:
         """Give back what isn't asked for yet, and write the answers that are still on their way."""
+        self.client.stop_waiting()
         for future, operation in list(self.flying.items()):
             if future.cancel():
                 release(operation)

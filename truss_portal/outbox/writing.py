@@ -1,5 +1,6 @@
 """What Truss answered → rows, each answer in a transaction of its own; those that brought new invoices together."""
 
+import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,20 +11,20 @@ from django.utils.translation import gettext as _
 
 from truss_portal import memo, mirror, timeline
 from truss_portal.client import (
+    HeldBackError,
     MethodNotAllowedError,
-    NotAllowedError,
-    NotAuthenticatedError,
     NotFoundError,
     Outcome,
     TrussError,
     UnreadableAnswerError,
+    resources,
 )
 from truss_portal.database import write_transaction
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Operation, PaymentIntent, TimelineEntry
 
-from .asking import Answer
-from .claims import NEVER_REPEATED, invoices_locked, note_create
+from .asking import NOT_ABOUT_THE_INVOICE, Answer
+from .claims import GIVEN_UP, MOST_ATTEMPTS, NEVER_REPEATED, invoices_locked, note_create, release
 
 Kind = Operation.Kind
 State = Operation.State
@@ -32,30 +33,40 @@ Delivery = PaymentIntent.Delivery
 # After a request that surely wasn't done: 1, 2, 4 … minutes.
 BACKOFF: Final = timedelta(minutes=1)
 LONGEST_BACKOFF: Final = timedelta(hours=1)
-# Our token or its scope won't do: nothing is wrong with the invoice, and it waits until that is mended.
-NOT_ABOUT_THE_INVOICE: Final = (NotAuthenticatedError, NotAllowedError)
 
 
 def write(company: Company, answers: Sequence[Answer]) -> None:
     """Write what came of these operations."""
-    created: dict[UUID, Answer] = {}
-    for answer in answers:
-        if answer.created and answer.created.uid in created:
-            twice = _("Truss answered two creates with one invoice, %(uid)s.") % {"uid": answer.created.uid}
-            write_failure(answer.operation, UnreadableAnswerError(twice))
-        elif answer.created:
-            created[answer.created.uid] = answer
+    created = [answer for answer in answers if answer.created]
     if created:
-        told = [answer.created for answer in created.values() if answer.created]
-        adopt = {uid: answer.operation.payment_intent_id for uid, answer in created.items()}
-        written = mirror.write(company, told, adopt={uid: pk for uid, pk in adopt.items() if pk})
-        for item in written.rejected:
-            for uid, answer in created.items():
-                if str(uid) == item.uid:
-                    write_failure(answer.operation, UnreadableAnswerError(item.reason))
+        _write_created(company, created)
     for answer in answers:
-        if answer.created is None:
+        if isinstance(answer.error, HeldBackError):
+            release(answer.operation, timezone.now() + timedelta(seconds=answer.error.retry_after or 0))
+        elif answer.created is None:
             _write_change(company, answer)
+
+
+def _write_created(company: Company, answers: Sequence[Answer]) -> None:
+    """The new invoices, together."""
+    created: dict[UUID, Answer] = {}
+    told: list[resources.PaymentIntent] = []
+    for answer in answers:
+        intent = answer.created
+        if intent is None:
+            continue
+        if intent.uid in created:
+            twice = _("Truss answered two creates with one invoice, %(uid)s.") % {"uid": intent.uid}
+            write_failure(answer.operation, UnreadableAnswerError(twice))
+        else:
+            created[intent.uid] = answer
+            told.append(intent)
+    adopt = {uid: answer.operation.payment_intent_id for uid, answer in created.items()}
+    written = mirror.write(company, told, adopt={uid: pk for uid, pk in adopt.items() if pk})
+    for item in written.rejected:
+        for uid, answer in created.items():
+            if str(uid) == item.uid:
+                write_failure(answer.operation, UnreadableAnswerError(item.reason))
 
 
 def _write_change(company: Company, answer: Answer) -> None:
@@ -123,7 +134,13 @@ def _record_change(operation: Operation) -> None:
 
 def _finish(operation: Operation, state: str = State.DONE, error: str = "") -> None:
     Operation.objects.filter(pk=operation.pk).update(
-        state=state, claimed_until=None, open_create_of=None, finished_at=timezone.now(), error=error
+        state=state,
+        claimed_until=None,
+        open_create_of=None,
+        next_attempt_at=None,
+        finished_at=timezone.now(),
+        needs_person=state != State.DONE,
+        error=error,
     )
 
 
@@ -140,6 +157,11 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
     anything else          unconfirmed: looked for in a listing   waits: a repeat does no harm, but
                                                                   for a resend: that stays unconfirmed
     =====================  =====================================  ==================================
+
+    After `MOST_ATTEMPTS` tries nothing waits any longer: it is given up and left to a person. Only 401 and 403 wait
+    for ever, since nothing is wrong with what is asked.
+
+    (To a change any 2xx is a yes, whether it can be read or not. A cancel is read back besides: see `_settle_cancel`.)
     """
     answer: dict[str, Any] = {
         "response_status": getattr(error, "status", None),
@@ -152,22 +174,32 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
         # claim ran out and another process is at it.
         mine = Operation.objects.filter(pk=operation.pk, state=State.SENDING, claim_token=operation.claim_token)
         outcome = Outcome.REFUSED if isinstance(error, ActionRefusedError) else error.outcome
-        if outcome == Outcome.REFUSED and not isinstance(error, NOT_ABOUT_THE_INVOICE):
+        about_us = isinstance(error, NOT_ABOUT_THE_INVOICE)
+        if outcome == Outcome.UNKNOWN:
+            answer["unconfirmed_at"] = timezone.now()
+        if outcome == Outcome.REFUSED and not about_us:
             state, delivery, kind = State.REFUSED, Delivery.FAILED, TimelineEntry.Kind.REFUSED
-            answer |= {"open_create_of": None, "finished_at": timezone.now()}
+            answer |= {"open_create_of": None, "finished_at": timezone.now(), "needs_person": True}
         elif outcome == Outcome.UNKNOWN and operation.kind in NEVER_REPEATED:
             state, delivery, kind = State.UNCONFIRMED, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED
-            answer["unconfirmed_at"] = timezone.now()
+            # A create is settled by a listing. Whether an email went out no listing tells.
+            answer["needs_person"] = operation.kind != Kind.CREATE
+        elif operation.attempts >= MOST_ATTEMPTS and not about_us:
+            state, delivery, kind = State.GIVEN_UP, Delivery.FAILED, TimelineEntry.Kind.GIVEN_UP
+            text = _("%(cause)s Truss was asked %(count)d times, and is not asked again by itself.")
+            answer["error"] = text % {"cause": answer["error"], "count": operation.attempts}
+            answer |= GIVEN_UP | {"finished_at": timezone.now()}
         else:
             state, delivery = State.QUEUED, Delivery.QUEUED
             answer["next_attempt_at"] = _next_attempt(operation, error)
-        if mine.update(state=state, claimed_until=None, **answer):
+        if mine.update(**{"state": state, "claimed_until": None} | answer):
             note_create(operation, delivery, kind, answer["error"])
 
 
 def _next_attempt(operation: Operation, error: Exception) -> datetime:
     doublings = min(operation.attempts - 1, 10)
-    wait: timedelta = min(BACKOFF * 2**doublings, LONGEST_BACKOFF)
+    # What failed together needn't come back together.
+    wait: timedelta = min(BACKOFF * 2**doublings, LONGEST_BACKOFF) * random.uniform(1, 1.25)  # noqa: S311 - no secret
     return timezone.now() + max(wait, timedelta(seconds=getattr(error, "retry_after", None) or 0))
 
 

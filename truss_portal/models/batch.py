@@ -1,0 +1,32 @@
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class Batch(models.Model):
+    """What was asked for many invoices in one go, so that its progress and its outcome can be seen together."""
+
+    kind = models.CharField(_("what"), max_length=16)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        null=True,
+        blank=True,
+        verbose_name=_("asked by"),
+    )
+    requested_at = models.DateTimeField(_("asked"), default=timezone.now)
+    chosen = models.PositiveIntegerField(_("chosen"), default=0)
+    left_out = models.JSONField(
+        _("left out"), default=list, blank=True, help_text=_("Invoice, its number, and the reason, for each.")
+    )
+
+    class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
+        ordering = ["-pk"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{_('Batch')} {self.pk}"
