@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests import make
 from truss_portal import actions, outbox, sync
-from truss_portal.client import InvalidRequestError, UnreadableAnswerError
+from truss_portal.client import InvalidRequestError, UnreadableAnswerError, pacing
 from truss_portal.connection import connect, default_company
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Contact, Operation, PaymentIntent
@@ -153,7 +153,7 @@ class TestSend:
         intent = make.draft()
         operation = actions.send(intent, wait=False)
         Contact.objects.create(company=intent.company, uid=uuid.uuid4(), name="Acme", email="other@acme.test")
-        outbox.perform(operation.pk)
+        outbox.perform([operation.pk])
         intent.refresh_from_db()
         assert intent.delivery == Delivery.FAILED
         assert "Two payers" in intent.delivery_error
@@ -182,6 +182,7 @@ class TestSend:
         assert operation.next_attempt_at > timezone.now() + timedelta(seconds=5)
         assert list(outbox.push(intent.company)) == [], "not before its time"
         Operation.objects.update(next_attempt_at=timezone.now())
+        pacing.forget_rests()
         [pushed] = outbox.push(intent.company)
         assert (pushed.state, pushed.attempts) == ("done", 2)
         assert len(truss.payment_intents()) == 1
@@ -264,7 +265,9 @@ class TestSend:
     def test_a_claimed_operation_is_nobody_else_s(self, truss: Sandbox) -> None:
         operation = actions.send(make.draft(), wait=False)
         Operation.objects.update(state=Operation.State.SENDING, claimed_until=timezone.now() + timedelta(minutes=1))
-        assert outbox.perform(operation.pk).state == "sending"
+        outbox.perform([operation.pk])
+        operation.refresh_from_db()
+        assert operation.state == "sending"
         assert outbox.recover() == 0
         assert truss.payment_intents() == []
 

@@ -14,14 +14,16 @@ from django.utils import timezone
 
 from tests import make
 from tests.client.loopback import answer, serving
+from tests.wishes import NOBODY_WAKES, WISHES
 from truss_portal import actions, checkout, mirror, outbox, signals, sync
 from truss_portal.checks import check_settings
 from truss_portal.client import RateLimitedError, RefusedError, TrussClient, resources
 from truss_portal.connection import connect, default_company
 from truss_portal.exceptions import NotPayableError
 from truss_portal.models import Contact, Operation, PayerReturn, PaymentIntent
+from truss_portal.outbox.asking import ask
 from truss_portal.outbox.claims import claim
-from truss_portal.outbox.writing import write_failure
+from truss_portal.outbox.writing import write, write_failure
 from truss_portal.testing.sandbox import Sandbox
 from truss_portal.views import ReturnView
 
@@ -87,10 +89,12 @@ class TestRepeats:
         truss.fault("error_after", method="PATCH", count=1)
         actions.update_contact(contact, email="typo@acme.test")
         actions.update_contact(contact, email="right@acme.test")
-        due_now()
-        states = [operation.state for operation in outbox.push(contact.company)]
+        for _push in range(2):
+            due_now()
+            Operation.objects.update(unconfirmed_at=timezone.now() - timedelta(hours=1))
+            states = [operation.state for operation in outbox.push(contact.company)]
+            assert states == ["done"]
         assert truss.payment_intents()[0]["contact"]["email"] == "right@acme.test"
-        assert states == ["done"]
 
     @pytest.mark.parametrize("fault", ["error_after", "drop_after"])
     def test_a_payer_gets_no_second_email_because_an_answer_was_lost(self, truss: Sandbox, fault: str) -> None:
@@ -125,7 +129,8 @@ class TestClaims:
             outbox.settle(sync.sync_all(operation.company))
             assert claim([operation.pk]), "the next one is at it"
 
-        outbox.perform(operation.pk, client=cast("TrussClient", SlowClient(everybody_thinks_it_dead, late)))
+        [claimed] = claim([operation.pk])
+        write(operation.company, [ask(claimed, cast("TrussClient", SlowClient(everybody_thinks_it_dead, late)))])
         operation.refresh_from_db()
         intent = PaymentIntent.objects.get()
         assert (operation.state, intent.delivery) == ("sending", Delivery.SENDING)
@@ -179,6 +184,31 @@ class TestAtOnce:
         assert at_once(listing, failure) == []
         intent.refresh_from_db()
         assert intent.delivery == Delivery.SENT
+
+    def test_a_listing_and_a_claim_do_not_block_each_other(self, truss: Sandbox, settings: Any) -> None:
+        """The listing holds a payer and wants the payer's invoice; a claim of changes of both must not hold that."""
+        if connection.vendor == "sqlite":
+            pytest.skip("SQLite has one writer at a time: run this with TEST_DATABASE=postgresql or mariadb")
+        settings.TASKS = NOBODY_WAKES
+        intent, amended = WISHES["amend"].record()
+        moved = actions.update_contact(Contact.objects.get(), email="moved@acme.test")
+        assert moved is not None
+        has_payer, wants_both = threading.Event(), threading.Event()
+        claimed: list[Operation] = []
+
+        def listing() -> None:
+            with transaction.atomic():
+                Contact.objects.select_for_update().get()
+                has_payer.set()
+                wants_both.wait(timeout=1)
+                PaymentIntent.objects.select_for_update().get(pk=intent.pk)
+
+        def claims() -> None:
+            has_payer.wait(timeout=10)
+            claimed.extend(claim([amended.pk, moved.pk]))
+
+        assert at_once(listing, claims) == []
+        assert {operation.pk for operation in claimed} == {amended.pk, moved.pk}
 
     def test_two_processes_sending_one_invoice_send_it_once(self, truss: Sandbox) -> None:
         intent = make.draft()

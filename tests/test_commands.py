@@ -10,11 +10,20 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 
-from tests import make
+from tests import joined, make, webhooks
 from truss_portal import actions, timeline
 from truss_portal.connection import default_company
 from truss_portal.management.progress import ProgressBars
-from truss_portal.models import Company, Operation, PaymentIntent, SyncRun, TimelineEntry
+from truss_portal.models import (
+    Company,
+    Connection,
+    Contact,
+    Operation,
+    PaymentIntent,
+    SyncRun,
+    TimelineEntry,
+    WebhookEvent,
+)
 from truss_portal.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,13 +96,18 @@ class TestSync:
         assert run("truss_sync", "--company", "default")[0] == 0
         with pytest.raises(CommandError, match=r"no company “nobody”.*Known: default"):
             run("truss_sync", "--company", "nobody")
-        make.company(slug="other")
+        other = make.company(slug="other")
+        assert run("truss_sync")[0] == 0, "nobody is told of a company that isn't connected"
+        assert "other isn't connected" in run("truss_sync", "--company", "other")[2]
+        actions.send(make.draft(company=other), wait=False)
         status, out, err = run("truss_sync")
         assert status == 1
         assert ": 0 listed" in out, "a company that isn't connected stops no other"
-        assert "other has no access token" in err
+        assert "other isn't connected" in err, "unless something waits for it"
         settings.TRUSS_PORTAL = {"ENVIRONMENT": "local"}
         SyncRun.objects.all().delete()
+        other.payment_intents.all().delete()
+        Contact.objects.all().delete()
         Company.objects.all().delete()
         for command in ("truss_sync", "truss_push"):
             with pytest.raises(CommandError, match="ACCESS_TOKEN"):
@@ -119,7 +133,8 @@ class TestPush:
         assert "2 done" in out
         status, out, _err = run("truss_push", "--json")
         assert json.loads(out) == {
-            "asked": {"queued": 0, "sending": 0, "done": 1, "refused": 0, "unconfirmed": 0},
+            "asked": {"queued": 0, "sending": 0, "done": 1, "refused": 0, "unconfirmed": 0}
+            | {"given_up": 0, "withdrawn": 0},
             "failed": 0,
             "unconfirmed": 0,
             "problems": [],
@@ -184,6 +199,76 @@ class TestPush:
         assert "ACCESS_TOKEN" in err
         with pytest.raises(CommandError, match="no company"):
             run("truss_push", "--company", "nobody")
+
+
+class TestWebhooks:
+    @pytest.fixture(autouse=True)
+    def _in_background(self, truss: Sandbox, settings: Any) -> None:
+        settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"WEBHOOK_SECRETS": [webhooks.SECRET]}
+        settings.TASKS = webhooks.IN_BACKGROUND
+
+    def told(self, truss: Sandbox) -> PaymentIntent:
+        """An invoice that was paid, which nobody has looked up yet."""
+        [uid] = truss.create_many(1)
+        call_command("truss_sync", stdout=io.StringIO())
+        truss.pay(uid)
+        webhooks.tell(uid)
+        return PaymentIntent.objects.get()
+
+    def test_what_is_left_over_is_processed(self, truss: Sandbox) -> None:
+        intent = self.told(truss)
+        webhooks.tell(intent.uid, None)
+        assert run("truss_webhooks") == (0, "Webhooks: 3 processed, 0 waiting, 0 given up.\n", "")
+        intent.refresh_from_db()
+        assert intent.status == "Paid"
+        told = json.loads(run("truss_webhooks", "--json")[1])
+        assert told == {"processed": 0, "failed": 0, "waiting": 0, "given_up": 0, "problems": []}
+
+    def test_a_failure_is_1_and_waits_until_it_is_due_or_asked_for(self, truss: Sandbox) -> None:
+        intent = self.told(truss)
+        truss.alter(str(intent.uid), extra={"total": "a fortune"})
+        status, out, err = run("truss_webhooks")
+        assert (status, out) == (1, "Webhooks: 0 processed, 1 waiting, 0 given up.\n")
+        assert "payment_intent.updated" in err
+        assert "total" in err
+        truss.alter(str(intent.uid), extra={})
+        assert run("truss_webhooks")[0] == 0, "it isn't due"
+        assert "1 processed" in run("truss_webhooks", "--retry")[1]
+
+    def test_what_is_given_up_is_1_until_it_is_settled(self, truss: Sandbox) -> None:
+        self.told(truss)
+        WebhookEvent.objects.update(state="given_up", attempts=10)
+        status, out, err = run("truss_webhooks", "--json")
+        assert (status, json.loads(out)["given_up"]) == (1, 1)
+        assert "truss_webhooks --retry" in err
+        status, out, err = run("truss_webhooks", "--retry")
+        assert (status, out, err) == (0, "Webhooks: 1 processed, 0 waiting, 0 given up.\n", "")
+
+    def test_another_sync_at_work_is_no_failure(self, truss: Sandbox) -> None:
+        default_company()
+        webhooks.tell(None)
+        Company.objects.update(sync_token="other", sync_until=timezone.now() + timedelta(minutes=1))
+        assert run("truss_webhooks") == (0, "Webhooks: 0 processed, 1 waiting, 0 given up.\n", "")
+
+    def test_companies_stop_each_other_neither_way(self, truss: Sandbox, settings: Any) -> None:
+        settings.TRUSS_PORTAL = joined.settings_for(truss, WEBHOOK_SECRETS=[webhooks.SECRET], ACCESS_TOKEN=truss.token)
+        for slug in ("acme", "bakers"):
+            joined.connected(truss, make.company(slug=slug))
+            assert webhooks.post(webhooks.body(), url=f"/truss/webhook/{slug}/").status_code == 200
+        Connection.objects.filter(company__slug="acme").update(refused_at=timezone.now(), refusal="gone")
+        status, out, err = run("truss_webhooks")
+        assert (status, out) == (1, "Webhooks: 1 processed, 1 waiting, 0 given up.\n")
+        assert err.startswith("acme: ")
+        assert run("truss_webhooks", "--company", "bakers")[:2] == (
+            0,
+            "Webhooks: 0 processed, 0 waiting, 0 given up.\n",
+        )
+
+    def test_it_delivers_what_an_earlier_process_owed(self, truss: Sandbox) -> None:
+        entry = TimelineEntry.objects.create(payment_intent=make.row(), kind="sent", signal_due=True)
+        run("truss_webhooks")
+        entry.refresh_from_db()
+        assert not entry.signal_due
 
 
 class _Terminal(io.StringIO):

@@ -1,13 +1,16 @@
 """Many operations at once: exactly once each, whatever happens on the way."""
 
+import os
 import threading
 import time
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests import make
 from truss_portal import actions, outbox, sync
@@ -147,6 +150,7 @@ def test_a_claim_is_one_s_own_and_can_be_given_back() -> None:
     assert claim([operation.pk]) == claim([]) == []
     intent.refresh_from_db()
     assert (mine.state, mine.attempts, intent.delivery) == ("sending", 1, "sending")
+    assert mine.claim_token.startswith(f"{os.getpid()}-"), "who is at it can be told"
     release(mine)
     release(mine)
     operation.refresh_from_db()
@@ -197,6 +201,32 @@ def test_a_claim_that_ran_out_before_its_turn_is_not_asked_for(truss: Sandbox) -
     company = default_company()
     [operation] = claim(list(Operation.objects.values_list("pk", flat=True)))
     operation.claimed_until = make.NOON.replace(year=2020)
+    with connect(company) as client:
+        write(company, [ask(operation, client)])
+    assert truss.payment_intents() == []
+    assert Operation.objects.get().state == "queued"
+
+
+def test_who_waits_for_the_outbox_does_not_wait_out_a_long_rest(truss: Sandbox) -> None:
+    told, kept_waiting = actions.send(make.draft(), wait=False), actions.send(make.draft(), wait=False)
+    truss.fault("rate_limit", method="POST", count=1, retry_after=30)
+    outbox.perform([told.pk])
+    started = time.monotonic()
+    outbox.perform([kept_waiting.pk], seconds=1)
+    assert time.monotonic() - started < 10
+    kept_waiting.refresh_from_db()
+    assert (kept_waiting.state, kept_waiting.attempts) == ("queued", 0), "Truss was not asked for it"
+    assert kept_waiting.next_attempt_at is not None
+    assert 20 < (kept_waiting.next_attempt_at - timezone.now()).total_seconds() <= 30
+    assert truss.payment_intents() == []
+
+
+def test_a_claim_that_may_run_out_while_a_request_waits_for_its_turn_is_not_asked_for(truss: Sandbox) -> None:
+    """A rest after a 429 and the renewal of a token come before the request: minutes, at the worst."""
+    queue(1)
+    company = default_company()
+    [operation] = claim(list(Operation.objects.values_list("pk", flat=True)))
+    operation.claimed_until = timezone.now() + timedelta(minutes=2)
     with connect(company) as client:
         write(company, [ask(operation, client)])
     assert truss.payment_intents() == []

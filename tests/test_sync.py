@@ -1,11 +1,12 @@
 """Learning what Truss has."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from tests import make
@@ -319,7 +320,7 @@ class TestSignals:
             ("sent", "Pending"),
             ("canceled", "Canceled"),
         ]
-        assert not TimelineEntry.objects.undelivered().exists()
+        assert not TimelineEntry.objects.filter(signal_due=True).exists()
 
     def test_a_receiver_that_delivers_is_not_told_of_the_same_again(self, truss: Sandbox) -> None:
         heard: list[int] = []
@@ -360,6 +361,47 @@ class TestSignals:
             signals.payment_intent_sent.disconnect(raises)
             signals.payment_intent_sent.disconnect(hears)
         assert heard == ["raises", "hears"] * 3
+
+    def test_a_receiver_that_keeps_failing_is_told_less_and_less_often(self, truss: Sandbox) -> None:
+        told: list[datetime] = []
+
+        def raises(**_rest: Any) -> None:
+            told.append(timezone.now())
+            raise ValueError("the shop is still on fire")
+
+        signals.payment_intent_sent.connect(raises)
+        try:
+            with time_machine.travel(make.NOON, tick=False) as clock:
+                make.sent()
+                for _minute in range(60):
+                    timeline.deliver_due()
+                    timeline.deliver_due()
+                    clock.shift(timedelta(minutes=1))
+        finally:
+            signals.payment_intent_sent.disconnect(raises)
+        minutes = [round((at - make.NOON) / timedelta(minutes=1)) for at in told]
+        assert minutes == [0, 0, 0, 1, 2, 4, 8, 16, 32]
+
+    def test_of_two_processes_that_deliver_one_tells(self, truss: Sandbox) -> None:
+        heard: list[int] = []
+
+        def hears(**_rest: Any) -> None:
+            heard.append(1)
+
+        intent = make.sent()
+        TimelineEntry.objects.filter(kind="sent").update(signal_due=True)
+        with time_machine.travel(timezone.now(), tick=False):
+            left_behind = TimelineEntry.objects.undelivered(timezone.now()).get()
+            other = TimelineEntry.objects.filter(pk=left_behind.pk)
+            other.update(signal_attempts=1, signal_after=timezone.now() + timedelta(minutes=1))
+            signals.payment_intent_sent.connect(hears)
+            try:
+                assert timeline.deliver_due() == 0, "another process is at it"
+                other.update(signal_after=timezone.now())
+                assert timeline.deliver_due() == 1, "it died"
+            finally:
+                signals.payment_intent_sent.disconnect(hears)
+        assert heard == [1], intent
 
     def test_an_entry_of_a_deleted_invoice_owes_nothing(self) -> None:
         intent = make.draft()

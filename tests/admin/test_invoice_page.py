@@ -12,6 +12,7 @@ from tests import make
 from tests.admin.conftest import SignIn
 from tests.admin.pages import see, text_of, told, url
 from truss_portal import actions, mirror, timeline
+from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Contact, Operation, PaymentIntent, TimelineEntry
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,7 @@ class TestPage:
             payment_intent=intent,
             kind="amend",
             state="refused",
+            needs_person=True,
             error="Too late.",
             body={"total": "5"},
         )
@@ -255,7 +257,7 @@ def test_a_draft_that_was_sent_while_somebody_wrote_is_not_overwritten(boss: Cli
     stale = PaymentIntent.objects.get(pk=intent.pk)
     PaymentIntent.objects.filter(pk=intent.pk).update(delivery="sending")
     stale.total = Decimal("1.50")
-    with pytest.raises(actions.ActionRefusedError, match="sent in the meantime"):
+    with pytest.raises(ActionRefusedError, match="sent in the meantime"):
         actions.save_draft(stale)
     assert boss.post(page, filled).status_code == 403
     intent.refresh_from_db()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests import make
 from tests.admin.conftest import SignIn
 from tests.admin.pages import act, see, text_of, told, url
-from truss_portal.models import Company, Contact, Operation, PayerReturn, PaymentIntent, SyncRun, Transaction
+from truss_portal.models import Batch, Company, Contact, Operation, PayerReturn, PaymentIntent, SyncRun, Transaction
 from truss_portal.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -226,20 +226,6 @@ class TestPayments:
 
 
 class TestTheRest:
-    def test_requests_to_truss(self, boss: Client) -> None:
-        assert "Nothing has been asked of Truss yet." in see(boss, "operation_changelist")
-        intent = make.row(reference="INV-1")
-        amended = Operation.objects.create(
-            company=intent.company, payment_intent=intent, kind="amend", state="refused", error="Too late.",
-            body={"total": "130.00"},
-        )  # fmt: skip
-        Operation.objects.create(company=intent.company, contact=intent.contact, kind="update_contact")
-        page = see(boss, "operation_changelist")
-        assert "Amend INV-1 Refused Too late." in page
-        assert "Changes: Amount: 130.00" in see(boss, "operation_change", amended.pk)
-        sent = Operation.objects.create(company=intent.company, payment_intent=intent, kind="create")
-        assert "Changes: -" in see(boss, "operation_change", sent.pk)
-
     def test_returns(self, boss: Client) -> None:
         assert "Nobody has come back yet." in see(boss, "payerreturn_changelist")
         PayerReturn.objects.create(
@@ -260,18 +246,21 @@ class TestTheRest:
         assert "Problems: Truss was away." in see(boss, "syncrun_change", failed.pk)
         assert "Problems: -" in see(boss, "syncrun_change", running.pk)
 
-    @pytest.mark.parametrize("model", ["transaction", "operation", "payerreturn", "syncrun"])
+    @pytest.mark.parametrize("model", ["transaction", "operation", "batch", "payerreturn", "syncrun"])
     def test_what_the_app_writes_nobody_else_does(self, boss: Client, model: str) -> None:
         assert boss.get(url(f"{model}_add")).status_code == 403
         assert b'name="action"' not in boss.get(url(f"{model}_changelist")).content
 
-    @pytest.mark.parametrize("model", ["contact", "transaction", "operation", "payerreturn", "syncrun", "company"])
+    @pytest.mark.parametrize(
+        "model", ["contact", "transaction", "operation", "batch", "payerreturn", "syncrun", "company"]
+    )
     def test_lists_take_as_many_queries_for_many_rows(self, boss: Client, model: str) -> None:
         def fill(count: int) -> None:
             for _ in range(count):
                 intent = make.row()
                 payment(payment_intent=intent)
-                Operation.objects.create(company=intent.company, payment_intent=intent, kind="amend")
+                batch = Batch.objects.create(kind="cancel", chosen=1)
+                Operation.objects.create(company=intent.company, payment_intent=intent, kind="cancel", batch=batch)
                 Operation.objects.create(company=intent.company, contact=intent.contact, kind="update_contact")
                 PayerReturn.objects.create(payment_intent=intent)
                 SyncRun.objects.create(company=intent.company, kind="all")

@@ -98,8 +98,8 @@ class TestSend:
     def test_when_truss_is_not_well_the_rest_waits_in_the_outbox(self, truss: Sandbox, boss: Client) -> None:
         intents = [make.draft() for _ in range(3)]
         truss.fault("rate_limit", method="POST", count=None)
-        [message] = told(do(boss, "send", *intents))
-        assert message.startswith("3 invoices wait: truss_push asks Truss by itself.")
+        page = text_of(do(boss, "send", *intents))
+        assert "0 of 3 are done. 3 wait: truss_push asks Truss by itself." in page
         assert len([request for request in truss.requests() if request["method"] == "POST"]) == 1
         assert set(PaymentIntent.objects.values_list("delivery", flat=True)) == {"queued"}
         assert {entry.get_change_message() for entry in LogEntry.objects.all()} == {
@@ -129,8 +129,8 @@ class TestSend:
         page = text_of(act(boss, "send_selected", *intents))
         if asked:
             assert "The first 2 are sent while this page waits. The rest are queued" in page
-        messages = told(do(boss, "send", *intents))
-        assert messages[-1] == f"{4 - asked} invoices wait: truss_push asks Truss by itself."
+        page = text_of(do(boss, "send", *intents))
+        assert f"{asked} of 4 are done. {4 - asked} wait: truss_push asks Truss by itself." in page
         assert len(truss.payment_intents()) == asked
         assert PaymentIntent.objects.filter(delivery="queued").count() == 4 - asked
 
@@ -164,18 +164,25 @@ class TestCancel:
         [message] = told(do(boss, "cancel", intent))
         assert message == "1 invoice was left out: / INV-1: Invoice INV-1 is canceled already."
 
-    def test_what_could_not_be_asked_waits_and_the_rest_is_left(self, truss: Sandbox, boss: Client) -> None:
+    def test_several_are_canceled(self, truss: Sandbox, boss: Client) -> None:
+        intents = [make.sent() for _ in range(3)]
+        assert told(do(boss, "cancel", *intents)) == ["3 invoices were canceled."]
+        assert {shown["status"] for shown in truss.payment_intents()} == {"Canceled"}
+        assert LogEntry.objects.filter(change_message="Canceled at Truss.").count() == 3
+
+    def test_what_could_not_be_asked_waits(self, truss: Sandbox, boss: Client) -> None:
         intents = [make.sent() for _ in range(3)]
         truss.fault("rate_limit", method="POST", path="cancel", count=None)
-        waiting, left = told(do(boss, "cancel", *intents))
-        assert waiting.startswith("1 invoice waits: truss_push asks Truss by itself.")
-        assert left == "2 invoices were not asked about: the page would have taken too long. Choose them again."
-        assert Operation.objects.filter(kind="cancel").count() == 1
+        page = text_of(do(boss, "cancel", *intents))
+        assert "0 of 3 are done. 3 wait: truss_push asks Truss by itself." in page
+        assert Operation.objects.filter(kind="cancel", state="queued").count() == 3
 
     def test_the_page_before_says_how_many_are_done(self, truss: Sandbox, boss: Client, settings: Any) -> None:
         intents = [make.row() for _ in range(3)]
         settings.ROOT_URLCONF = tuple(site_of(HastyAdmin))
-        assert "The first 2 are done while this page waits" in text_of(act(boss, "cancel_selected", *intents))
+        assert "The first 2 are canceled while this page waits. The rest are queued" in text_of(
+            act(boss, "cancel_selected", *intents)
+        )
 
 
 class TestRefresh:
@@ -212,7 +219,7 @@ class TestRefresh:
     def test_without_a_connection_it_says_what_is_missing(self, boss: Client) -> None:
         intent = make.row(reference="INV-1", company=make.company(slug="other"))
         [message] = told(do(boss, "refresh", intent))
-        assert "INV-1: other has no access token" in message
+        assert "INV-1: other isn't connected to Truss" in message
 
     def test_the_button_on_the_page_comes_back_to_it(self, truss: Sandbox, boss: Client) -> None:
         intent = make.sent()
@@ -224,8 +231,9 @@ class TestRefresh:
 class TestRequests:
     def test_nothing_chosen_is_said(self, boss: Client) -> None:
         for ids in ("", "nonsense", "99999999999999999999999"):
-            answer = boss.post(url("paymentintent_refresh"), {"ids": ids}, follow=True)
-            assert told(answer) == ["No invoice was chosen."]
+            for verb in ("refresh", "send", "cancel"):
+                answer = boss.post(url(f"paymentintent_{verb}"), {"ids": ids}, follow=True)
+                assert told(answer) == ["No invoice was chosen."]
 
     def test_it_goes_on_to_this_site_only(self, boss: Client) -> None:
         intent = make.row()
