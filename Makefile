@@ -14,12 +14,13 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python $(NEW_ENOUGH) 2>/dev/null; then echo $$python; break; fi; done)
 endif
 
-.PHONY: help demo test browser lint docs clean
+.PHONY: help demo test browser services lint docs clean
 
 help:
 	@echo "make demo      tell the whole story against the sandbox, then serve the site (ARGS=--no-serve: don't)"
 	@echo "make test      the tests, but those that are slow or need a browser"
 	@echo "make browser   the tests that click through pages (need Debian's chromium package)"
+	@echo "make services  the tests with workers of their own (need Redis, RabbitMQ and PostgreSQL on this machine)"
 	@echo "make lint      ruff, mypy and the import rules"
 	@echo "make docs      the documentation, in docs/_build/html"
 	@echo "make clean     remove $(VENV), what was built, and the example site's databases"
@@ -41,10 +42,13 @@ demo: $(INSTALLED)
 	$(BIN)/python manage.py truss_demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 -m "not browser and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not browser and not slow and not services" $(ARGS)
 
 browser: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser $(ARGS)
+
+services: $(INSTALLED)
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 -m services $(ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

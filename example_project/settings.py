@@ -49,6 +49,8 @@ _TRUSS_TYPES: dict[str, Any] = {
     "CLIENT_SECRET": str,
     "OAUTH_SCOPES": _comma_separated,
     "OAUTH_AUTHORIZE_PATH": str,
+    "OAUTH_SCOPE_DELIMITER": str,
+    "OAUTH_PKCE": _flag,
     "WEBHOOK_SECRETS": _comma_separated,
     "WEBHOOK_SECRET_ENCODING": str,
     "WEBHOOK_TOLERANCE": int,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from example_project.demo import agreeing, losing, paying, selling
+from example_project.demo import agreeing, hearing, losing, paying, selling
 from example_project.demo.stage import Stage
 
 SCENES: Final = (
@@ -16,6 +16,7 @@ SCENES: Final = (
     paying.a_forged_return_proves_nothing,
     losing.an_answer_is_lost,
     losing.a_request_is_lost,
+    hearing.truss_tells_the_site,
     paying.many_pay_and_close_the_browser,
     paying.the_bank_takes_a_payment_back,
     selling.an_invoice_is_canceled,

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from tqdm import tqdm
 
@@ -24,6 +25,7 @@ from example_project.demo.narrator import Narrator
 from example_project.demo.payer import UnexpectedPageError
 from example_project.demo.server import SiteServer
 from example_project.demo.stage import Stage
+from truss_portal.connection import default_company
 from truss_portal.exceptions import TrussError, TrussPortalError
 from truss_portal.testing.sandbox import Sandbox, SandboxError
 
@@ -56,6 +58,7 @@ class Command(BaseCommand):
                     )
                 proved = self._tell(server.url, orders)
                 if not no_serve:
+                    _let_truss_tell(server.url)
                     self._serve(server.url, password)
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
@@ -124,6 +127,14 @@ def _point_to(site: str) -> None:
         "RETURN_URL_ALLOWLISTED": True,
     }
     settings.TRUSS_SANDBOX = settings.TRUSS_SANDBOX | {"ALLOWED_REDIRECTS": [return_url]}
+
+
+def _let_truss_tell(site: str) -> None:
+    """While the site is served its admin knows of each payment at once, by a webhook."""
+    secret = Sandbox.webhook_secret
+    settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"WEBHOOK_SECRETS": [secret]}
+    url = site + reverse("truss_portal:webhook", args=[default_company().slug])
+    Sandbox.at(f"{site}/sandbox").webhooks(to=url, secret=secret)
 
 
 @contextmanager
