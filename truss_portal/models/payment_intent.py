@@ -164,6 +164,8 @@ class PaymentIntent(models.Model):
         ]
         permissions = [
             ("send_paymentintent", _("Can send invoices to Truss")),
+            ("amend_paymentintent", _("Can amend invoices at Truss")),
+            ("resend_paymentintent", _("Can have Truss email invoices again")),
             ("refresh_paymentintent", _("Can refresh invoices from Truss")),
             ("link_paymentintent", _("Can copy checkout links")),
             ("cancel_paymentintent", _("Can cancel invoices at Truss")),
