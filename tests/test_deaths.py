@@ -264,6 +264,7 @@ def environment_of_this_site() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", [Kind.CREATE, Kind.AMEND, Kind.RESEND_EMAIL])
+@pytest.mark.slow
 def test_killed_while_truss_is_at_work(truss: Sandbox, told: list[int], kind: str) -> None:
     """A real `truss_push` gets SIGKILL when Truss has its request and before there is an answer."""
     wish = WISHES[kind]

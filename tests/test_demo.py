@@ -51,6 +51,7 @@ def test_two_runs_prove_everything_and_double_nothing(demo: Demo) -> None:
         assert run.stderr == ""
 
 
+@pytest.mark.slow
 def test_what_does_not_hold_is_said_and_ends_with_status_1(demo: Demo, tmp_path: Path) -> None:
     assert demo("--orders", "2", "--port", "0").returncode == 0
     for file in tmp_path.glob("truss.sqlite3*"):

@@ -425,6 +425,7 @@ class TestInTheMiddle:
 
 
 class TestALongRun:
+    @pytest.mark.slow
     def test_a_push_that_outlives_its_token_sends_each_once_and_leaves_no_connection_behind(
         self, oauth: Sandbox, row: Connection, settings: Any
     ) -> None:

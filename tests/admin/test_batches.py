@@ -378,6 +378,7 @@ def statements(seen: CaptureQueriesContext) -> int:
     return sum(not query["sql"].startswith(noise) for query in seen.captured_queries)
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_in_every_state_are_summed_up_and_asked_for_in_few_statements(
     truss: Sandbox, boss: Client, settings: Any
 ) -> None:

@@ -252,6 +252,7 @@ class TestMany:
         assert len(captured) == 4, "two thousand lines each, and one that finds no more"
 
     @pytest.mark.parametrize("write", [as_csv, as_xlsx])
+    @pytest.mark.slow
     def test_twice_as_many_need_no_more_memory(self, write: Any) -> None:
         self.rows(9000)
         some = PaymentIntent.objects.order_by("pk")[4500]

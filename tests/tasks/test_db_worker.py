@@ -40,6 +40,7 @@ def test_the_button_returns_at_once_and_the_worker_sends(truss: Sandbox, site: S
 
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["Truss did it", "Truss did nothing"])
+@pytest.mark.slow
 def test_a_worker_killed_while_it_waits_for_truss_sends_nothing_twice(
     truss: Sandbox, site: Site, arrives: bool
 ) -> None:
@@ -84,6 +85,7 @@ def each_is_there_once(truss: Sandbox) -> None:
     assert PaymentIntent.objects.filter(delivery="sent").count() == 300
 
 
+@pytest.mark.slow
 def test_several_workers_and_cron_share_a_batch_and_send_each_once(truss: Sandbox, site: Site, batch: Batch) -> None:
     truss.fault("latency", method="POST", count=None, seconds=0.05)
     # Wake-ups may come twice.
