@@ -34,10 +34,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def check_base(url: str) -> str:
+def check_base(url: str, *, provider: str = "Truss") -> str:
     """A configured address that secrets may be sent to, without a trailing slash. Raises ValueError.
 
-    Plain http is for this machine only.
+    Plain http is for this machine only. `provider` is whom the message calls its owner.
     """
     try:
         scheme, host, _port = origin(url)
@@ -51,7 +51,7 @@ def check_base(url: str) -> str:
             problem = "has a query or a fragment"
     if problem:
         # The address itself isn't shown: it may hold a password.
-        raise ValueError(f"The address of Truss {problem}.")
+        raise ValueError(f"The address of {provider} {problem}.")
     return url.rstrip("/")
 
 

@@ -1,33 +1,39 @@
 """What an HTTP answer means, by its status alone. No I/O.
 
-Truss publishes neither success codes nor error bodies, so any 2xx is a success and a body of an error is opaque text.
+Neither Truss nor Trustist publishes success codes or error bodies: any 2xx is a success, and a body of an error is
+opaque text.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, TypeVar
 
+from truss_portal.client import json_fields
 from truss_portal.client.exceptions import (
     MethodNotAllowedError,
     NotAllowedError,
     NotAuthenticatedError,
     NotFoundError,
+    ProviderError,
     RateLimitedError,
     RefusedError,
     ServerError,
-    TrussError,
     UnansweredError,
     UnreadableAnswerError,
 )
+from truss_portal.client.json_fields import UnreadableError
+from truss_portal.client.providers import Provider
 from truss_portal.client.redaction import Secrets
+
+Resource = TypeVar("Resource")
 
 MAX_RETRY_AFTER: Final = 86_400.0
 """Seconds. Nobody plans further ahead, and a wrong header must not stop us for ever."""
 
-_BY_STATUS: Final[Mapping[int, type[TrussError]]] = {
+_BY_STATUS: Final[Mapping[int, type[ProviderError]]] = {
     401: NotAuthenticatedError,
     403: NotAllowedError,
     404: NotFoundError,
@@ -43,26 +49,35 @@ class Answer:
     request: str
     """Method and path, such as "GET /v1/company/"."""
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
     asked_at: datetime
     """Taken before the request went out."""
     problem: str = ""
     """Why the body isn't whole; empty when it is."""
     secrets: Secrets
     """What the request was authorized with."""
+    provider: Provider
     date: datetime | None = None
-    """Truss's own time, where the answer tells it in a way that can be read. Whole seconds."""
+    """The provider's own time, where the answer tells it in a way that can be read. Whole seconds."""
 
     def whole_body(self) -> bytes:
         """Raises UnansweredError when only a part of the body came."""
         if self.problem:
-            raise UnansweredError(self.problem, request=self.request, status=self.status)
+            raise self.provider.error(UnansweredError, self.problem, request=self.request, status=self.status)
         return self.body
+
+    def parsed(self, parse: Callable[[object], Resource]) -> Resource:
+        """Raises UnansweredError when the body isn't whole, UnreadableAnswerError when it makes no sense."""
+        try:
+            return parse(json_fields.parse_json(self.whole_body()))
+        except UnreadableError as error:
+            unreadable = self.unreadable(str(error))
+        raise unreadable  # out here, so that the reason isn't shown twice, and once uncleaned
 
     def unreadable(self, problem: str) -> UnreadableAnswerError:
         """The exception to raise when the body makes no sense. `problem` is a clause such as "total is missing"."""
-        message = f"Truss's answer can't be used: {self.cleaner()(problem)}."
-        return UnreadableAnswerError(message, request=self.request, status=self.status)
+        message = f"{self.provider.name}'s answer can't be used: {self.cleaner()(problem)}."
+        return self.provider.error(UnreadableAnswerError, message, request=self.request, status=self.status)
 
     def cleaner(self) -> Callable[[str], str]:
         """What makes a text that quotes the body fit to be shown."""
@@ -76,7 +91,9 @@ def is_success(status: int) -> bool:
     return 200 <= status <= 299  # noqa: PLR2004 - the definition of 2xx
 
 
-def error_of(status: int, *, request: str, body: str, location: str | None, retry_after: float | None) -> TrussError:
+def error_of(
+    provider: Provider, status: int, *, request: str, body: str, location: str | None, retry_after: float | None
+) -> ProviderError:
     """The exception for any status that isn't 2xx. `body` has been bounded and cleared of secrets."""
     message = ""
     if status in _BY_STATUS:
@@ -88,8 +105,10 @@ def error_of(status: int, *, request: str, body: str, location: str | None, retr
     else:
         kind = UnreadableAnswerError
         if location:
-            message = "Truss sent us to another address, which is not followed: is the configured address right?"
-    return kind(message, request=request, status=status, body=body, retry_after=retry_after)
+            message = (
+                f"{provider.name} sent us to another address, which is not followed: is the configured address right?"
+            )
+    return provider.error(kind, message, request=request, status=status, body=body, retry_after=retry_after)
 
 
 def parse_date(value: str | None) -> datetime | None:

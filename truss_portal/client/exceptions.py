@@ -1,4 +1,4 @@
-"""What can go wrong between us and Truss, by cause.
+"""What can go wrong between us and Truss, or another provider whose API we speak to, by cause.
 
 Each class says whether Truss did what was asked (`outcome`), and its docstring is its default message. Truss publishes
 neither error bodies nor codes, so the cause is decided by the HTTP status alone and a body is opaque text.
@@ -27,7 +27,7 @@ class Outcome(enum.StrEnum):
     """Perhaps: look at Truss before asking for it again."""
 
 
-class TrussError(Exception):
+class ProviderError(Exception):
     """Truss couldn't be asked, or didn't do what was asked."""
 
     outcome: ClassVar[Outcome] = Outcome.UNKNOWN
@@ -40,6 +40,7 @@ class TrussError(Exception):
         status: int | None = None,
         body: str = "",
         retry_after: float | None = None,
+        provider: str = "Truss",
     ) -> None:
         """`body` has been bounded and cleared of secrets by whoever raises; `retry_after` is in seconds."""
         self.message = message or " ".join((type(self).__doc__ or "").split())
@@ -47,6 +48,7 @@ class TrussError(Exception):
         self.status = status
         self.body = body
         self.retry_after = retry_after
+        self.provider = provider
         super().__init__(self.message)
 
     @property
@@ -69,8 +71,12 @@ class TrussError(Exception):
             text += f" ({known})"
         shown = " ".join(self.body.split())
         if shown and not shown.startswith("<"):  # a gateway's HTML page tells people nothing
-            text += f" Truss says: {shown[:_SHOWN_OF_BODY]}{'…' if len(shown) > _SHOWN_OF_BODY else ''}"
+            text += f" {self.provider} says: {shown[:_SHOWN_OF_BODY]}{'…' if len(shown) > _SHOWN_OF_BODY else ''}"
         return text
+
+
+TrussError = ProviderError
+"""The name for those who ask Truss. Each provider's callers have one, so that they needn't know of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class FieldError:
         return f"{self.field} {self.rule} (got {self.value})" if self.value else f"{self.field} {self.rule}"
 
 
-class InvalidRequestError(TrussError, ValueError):
+class InvalidRequestError(ProviderError, ValueError):
     """Truss would refuse this, so it was not sent."""
 
     outcome = Outcome.REFUSED
@@ -110,7 +116,7 @@ class InvalidRequestError(TrussError, ValueError):
         return type(self), (self.errors,), self.__dict__
 
 
-class RefusedError(TrussError):
+class RefusedError(ProviderError):
     """Truss refused the request."""
 
     outcome = Outcome.REFUSED
@@ -132,7 +138,7 @@ class MethodNotAllowedError(RefusedError):
     """Truss knows this address but not this method on it: a configured path or method is probably wrong."""
 
 
-class RateLimitedError(TrussError):
+class RateLimitedError(ProviderError):
     """Truss asks for fewer requests. Nothing was done; try again later."""
 
     outcome = Outcome.NOT_DONE
@@ -142,13 +148,13 @@ class HeldBackError(RateLimitedError):
     """Truss has asked us to slow down, so nothing was asked now; try again later."""
 
 
-class NotReachedError(TrussError):
+class NotReachedError(ProviderError):
     """Truss could not be reached. Nothing was sent; try again later."""
 
     outcome = Outcome.NOT_DONE
 
 
-class UnansweredError(TrussError):
+class UnansweredError(ProviderError):
     """Truss was asked but its answer didn't arrive, so it is not known whether it was done."""
 
 

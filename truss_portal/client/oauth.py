@@ -24,22 +24,19 @@ TrussError, which says what became of the refresh token:
 from collections.abc import Sequence
 from typing import Final
 
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from truss_portal.client import addresses, json_fields, links, resources
+from truss_portal.client import addresses, links
 from truss_portal.client.answers import is_success
-from truss_portal.client.exceptions import FieldError, InvalidRequestError, RefusedError, TrussError
-from truss_portal.client.json_fields import UnreadableError
+from truss_portal.client.exceptions import RefusedError, TrussError
 from truss_portal.client.pacing import LONGEST_REST, pace_of
+from truss_portal.client.providers import TRUSS
 from truss_portal.client.resources import Token
-from truss_portal.client.transport import NoHeader, Transport
+from truss_portal.client.token_requests import GRANT_REFUSED, check_present, request_token
+from truss_portal.client.transport import Transport
 
 TOKEN_PATH: Final = "/v1/oauth2/token"  # noqa: S105 - an address
-
-
-# What a token endpoint refuses a grant with: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
-_GRANT_REFUSED: Final = frozenset({400, 401, 403})
 
 
 def authorize_url(
@@ -63,7 +60,7 @@ def authorize_url(
     base = addresses.check_base(base_url)
     if not path.startswith("/") or "#" in path or addresses.has_odd_characters(path):
         raise ValueError(f"The authorize path must begin with a slash and have no spaces and no fragment: {path!r}.")
-    _check_present({"client_id": client_id, "redirect_uri": redirect_uri, "state": state})
+    check_present({"client_id": client_id, "redirect_uri": redirect_uri, "state": state})
     links.check_redirect_uri(redirect_uri)
     if len(scopes) > 1 and not scope_delimiter:
         raise ValueError("Several scopes need a scope_delimiter between them.")
@@ -96,7 +93,7 @@ def ends_connection(error: TrussError) -> bool:
     As far as a status tells: Truss publishes no error bodies, so mistaken credentials of the client look the same.
     """
     status = error.status or 0
-    return isinstance(error, RefusedError) and (status in _GRANT_REFUSED or is_success(status))
+    return isinstance(error, RefusedError) and (status in GRANT_REFUSED or is_success(status))
 
 
 def exchange_code(  # noqa: PLR0917 - the order in which OAuth names them
@@ -160,35 +157,9 @@ def _ask(
     secret: dict[str, str],
 ) -> Token:
     url = f"{addresses.check_base(auth_url)}{TOKEN_PATH}"
-    fields = public | secret
-    _check_present(fields)
-    transport = Transport(timeout=timeout, pace=pace_of(url), patience=patience)
+    transport = Transport(TRUSS, timeout=timeout, pace=pace_of(url), patience=patience)
     try:
-        answer = transport.send_form(
-            url,
-            prepare_token_request(grant_type, **fields),
-            {"Content-Type": "application/x-www-form-urlencoded"},
-            name=TOKEN_PATH,
-            auth=NoHeader(*secret.values()),
-        )
+        token, _answer = request_token(transport, url, grant_type, name=TOKEN_PATH, public=public, secret=secret)
     finally:
         transport.close()
-    body = answer.whole_body()
-    try:
-        payload = json_fields.parse_json(body)
-        # Token endpoints exist that refuse with status 200. The body isn't shown: it may hold a token all the same.
-        if isinstance(payload, dict) and "error" in payload and "access_token" not in payload:
-            raise RefusedError(
-                f"Truss refused to give a token: {answer.cleaner()(str(payload['error']))[:100]}",
-                request=answer.request,
-                status=answer.status,
-            )
-        return resources.parse_token(payload)
-    except UnreadableError as error:
-        unreadable = answer.unreadable(str(error))
-    raise unreadable
-
-
-def _check_present(fields: dict[str, str]) -> None:
-    if missing := [name for name, value in fields.items() if not value]:
-        raise InvalidRequestError([FieldError(name, "is missing") for name in missing])
+    return token

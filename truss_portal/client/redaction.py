@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 HIDDEN: Final = "[hidden]"
 
-_NAMES: Final = r"(?:access_token|refresh_token|id_token|client_secret|authorization|password|api_key|secret|token)"
+_NAMES: Final = (
+    r"(?:access_?token|refresh_?token|id_?token|client_?secret|authorization|password|api_?key|(?:secret|private)_?key"
+    r"|secret|token)"
+)
 # JSON, also where the text ends inside the value.
 _IN_JSON = re.compile(rf'("{_NAMES}"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.IGNORECASE | re.DOTALL)
 _IN_FORM = re.compile(rf"(\b{_NAMES}=)[^&\s\"'<>]+", re.IGNORECASE)

@@ -8,7 +8,6 @@ null is published.
 import abc
 import enum
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from truss_portal.client import field_rules
 from truss_portal.client.exceptions import FieldError, InvalidRequestError
 
 # https://docs.trusspayments.com/api-references/model/CreateInboundPaymentIntentRequest
@@ -28,11 +28,6 @@ PHONE_MAX: Final = 11
 # https://docs.trusspayments.com/api-references/tag/contacts/patch/v1/contacts/uid/
 NAME_MAX: Final = 60
 
-EMAIL_MAX: Final = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
-LOCAL_PART_MAX: Final = 64  # RFC 5321, section 4.5.3.1.1
-_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
 _PHONE = re.compile(rf"[0-9]{{1,{PHONE_MAX}}}")
 # The published pattern, ^-?\d{0,12}(?:\.\d{0,2})?$, without what its minimum of 1.00 rules out.
 _TOTAL = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,2})?")
@@ -102,11 +97,11 @@ class CreateOrUpdateContactRequest(_Request):
     def _problems(self, today: date) -> Iterator[FieldError]:
         yield from _uuid("uid", self.uid)
         if self.name is not None:
-            yield from _line("name", self.name)
+            yield from field_rules.line("name", self.name)
         elif self.uid is None:
             yield FieldError("name", "is required for a contact without a uid")
         if self.email is not None:
-            yield from _email("email", self.email)
+            yield from field_rules.email("email", self.email)
         elif self.uid is None:
             yield FieldError("email", "is required for a contact without a uid")
         yield from _reachable(self.email, self.secondary_email, self.phone)
@@ -144,12 +139,12 @@ class CreateInboundPaymentIntentRequest(_Request):
         return body | {name: text for name, text in (("memo", self.memo), ("note", self.note)) if text}
 
     def _problems(self, today: date) -> Iterator[FieldError]:
-        yield from _line("addenda", self.addenda, ADDENDA_MAX)
+        yield from field_rules.line("addenda", self.addenda, ADDENDA_MAX)
         yield from _total(self.total)
         yield from _contact(self.contact, today)
         yield from _due_date(self.due_date, today)
-        yield from _paragraph("memo", self.memo, MEMO_MAX)
-        yield from _paragraph("note", self.note, NOTE_MAX)
+        yield from field_rules.paragraph("memo", self.memo, MEMO_MAX)
+        yield from field_rules.paragraph("note", self.note, NOTE_MAX)
         yield from _flag("send_email", self.send_email)
         yield from _flag("send_sms", self.send_sms)
 
@@ -184,15 +179,15 @@ class UpdateInboundPaymentIntentRequest(_Request):
     def _problems(self, today: date) -> Iterator[FieldError]:
         yield from _something(self.addenda, self.total, self.due_date, self.memo, self.note, self.resend_email)
         if self.addenda is not UNSET:
-            yield from _line("addenda", self.addenda, ADDENDA_MAX)
+            yield from field_rules.line("addenda", self.addenda, ADDENDA_MAX)
         if self.total is not UNSET:
             yield from _total(self.total)
         if self.due_date is not UNSET:
             yield from _due_date(self.due_date, today)
         if self.memo is not UNSET and self.memo is not None:
-            yield from _paragraph("memo", self.memo, MEMO_MAX)
+            yield from field_rules.paragraph("memo", self.memo, MEMO_MAX)
         if self.note is not UNSET and self.note is not None:
-            yield from _paragraph("note", self.note, NOTE_MAX)
+            yield from field_rules.paragraph("note", self.note, NOTE_MAX)
         if self.resend_email is not UNSET:
             yield from _flag("resend_email", self.resend_email)
 
@@ -217,9 +212,9 @@ class UpdateContactRequest(_Request):
     def _problems(self, today: date) -> Iterator[FieldError]:
         yield from _something(self.email, self.name, self.phone, self.secondary_email)
         if self.email is not UNSET:
-            yield from _email("email", self.email)
+            yield from field_rules.email("email", self.email)
         if self.name is not UNSET:
-            yield from _line("name", self.name, NAME_MAX)
+            yield from field_rules.line("name", self.name, NAME_MAX)
         yield from _reachable(self.email, self.secondary_email, self.phone)
 
 
@@ -238,28 +233,6 @@ def _decimal_string(total: Decimal | str) -> str:
 def _something(*fields: object) -> Iterator[FieldError]:
     if all(value is UNSET for value in fields):
         yield FieldError("request", "must change at least one field")
-
-
-def _text(field: str, value: object, maximum: int | None, allowed: str) -> Iterator[FieldError]:
-    if not isinstance(value, str):
-        yield FieldError.of(field, "must be text", value)
-        return
-    if maximum is not None and len(value) > maximum:
-        yield FieldError.of(field, f"must have at most {maximum} characters, not {len(value)}", value)
-    # Cc: control characters; Cs: half a surrogate pair, which no encoding can carry.
-    if any(unicodedata.category(character) in {"Cc", "Cs"} and character not in allowed for character in value):
-        yield FieldError.of(field, "must not have control characters", value)
-
-
-def _line(field: str, value: object, maximum: int | None = None) -> Iterator[FieldError]:
-    yield from _text(field, value, maximum, allowed="")
-    # A server that trims what it receives would find spaces alone empty.
-    if isinstance(value, str) and not value.strip():
-        yield FieldError.of(field, "must not be empty", value)
-
-
-def _paragraph(field: str, value: object, maximum: int) -> Iterator[FieldError]:
-    yield from _text(field, value, maximum, allowed="\t\r\n")
 
 
 def _uuid(field: str, value: object) -> Iterator[FieldError]:
@@ -317,19 +290,9 @@ def _due_date(value: object, today: date) -> Iterator[FieldError]:
         yield FieldError.of("due_date", f"must be later than {today}", value)
 
 
-def _email(field: str, value: object) -> Iterator[FieldError]:
-    if (
-        not isinstance(value, str)
-        or len(value) > EMAIL_MAX
-        or value.find("@") > LOCAL_PART_MAX
-        or not _EMAIL.fullmatch(value)
-    ):
-        yield FieldError.of(field, "must be an email address", value)
-
-
 def _reachable(email: object, secondary_email: object, phone: object) -> Iterator[FieldError]:
     if secondary_email is not UNSET and secondary_email is not None:
-        yield from _email("secondary_email", secondary_email)
+        yield from field_rules.email("secondary_email", secondary_email)
         if isinstance(email, str) and isinstance(secondary_email, str) and email.lower() == secondary_email.lower():
             yield FieldError.of("secondary_email", "must differ from email", secondary_email)
     if phone is not UNSET and phone is not None and not (isinstance(phone, str) and _PHONE.fullmatch(phone)):

@@ -28,12 +28,13 @@ from truss_portal.client.exceptions import (
     HeldBackError,
     InvalidRequestError,
     NotReachedError,
+    ProviderError,
     RateLimitedError,
-    TrussError,
     UnansweredError,
     UnreadableAnswerError,
 )
 from truss_portal.client.pacing import LONGEST_REST, Pace, Patience
+from truss_portal.client.providers import Provider
 from truss_portal.client.redaction import Secrets
 
 logger: Final = logging.getLogger("truss_portal.client")
@@ -99,10 +100,11 @@ class NoHeader(AuthBase):
 
 
 class Transport:
-    """A pool of connections. Usable from several threads, as `TrussClient` says."""
+    """A pool of connections to one provider. Usable from several threads, as `Api` says."""
 
     def __init__(
         self,
+        provider: Provider,
         *,
         timeout: tuple[float, float],
         pace: Pace,
@@ -111,6 +113,7 @@ class Transport:
         answer_seconds: float = ANSWER_SECONDS,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self.provider: Final = provider
         connect, read = timeout
         if not (connect > 0 and read > 0):
             raise ValueError(f"timeout must be two positive numbers of seconds, not {timeout!r}.")
@@ -200,8 +203,10 @@ class Transport:
 
     def _held_back(self, method: str, name: str) -> HeldBackError:
         left = self._patience.pace.left()
-        return HeldBackError(
-            f"Truss has asked us to slow down, so nothing was asked now: try again in {math.ceil(left)} seconds.",
+        return self.provider.error(
+            HeldBackError,
+            f"{self.provider.name} has asked us to slow down, so nothing was asked now: try again in "
+            f"{math.ceil(left)} seconds.",
             request=f"{method} {name}",
             retry_after=left,
         )
@@ -235,22 +240,26 @@ class Transport:
         # Raised here and not above, so that no traceback leads into frames whose variables hold the header.
         if outcome is None:
             outcome = (
-                UnansweredError(f"Truss was asked but didn't answer: {failure}", request=request)
+                self.provider.error(
+                    UnansweredError, f"{self.provider.name} was asked but didn't answer: {failure}", request=request
+                )
                 if exchange.sent
-                else NotReachedError(f"Truss could not be reached: {failure}", request=request)
+                else self.provider.error(
+                    NotReachedError, f"{self.provider.name} could not be reached: {failure}", request=request
+                )
             )
         logger.debug(
             "%s: %s in %.3f s", request, outcome.status or type(outcome).__name__, time.perf_counter() - started
         )
         if isinstance(outcome, RateLimitedError):
             self._patience.pace.rest(outcome.retry_after)
-        if isinstance(outcome, TrussError):
+        if isinstance(outcome, ProviderError):
             raise outcome
         return outcome
 
     def _read(
         self, response: requests.Response, request: str, asked_at: datetime, secrets: Secrets
-    ) -> Answer | TrussError:
+    ) -> Answer | ProviderError:
         """The answer, read within bounds. What the status says counts, whatever becomes of the body."""
         status = response.status_code
         limit = ANSWER_MAX if is_success(status) else _ERROR_BODY_READ
@@ -259,10 +268,10 @@ class Transport:
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
                 if len(body) > limit:
-                    problem = f"Truss's answer is longer than {limit} bytes."
+                    problem = f"{self.provider.name}'s answer is longer than {limit} bytes."
                     break
         except _NETWORK_ERRORS as error:
-            problem = f"Truss's answer broke off: {secrets.hide(_innermost(error))}"
+            problem = f"{self.provider.name}'s answer broke off: {secrets.hide(_innermost(error))}"
         if is_success(status):
             return Answer(
                 request=request,
@@ -271,6 +280,7 @@ class Transport:
                 asked_at=asked_at,
                 problem=problem,
                 secrets=secrets,
+                provider=self.provider,
                 date=parse_date(response.headers.get("Date")),
             )
         # It is kept by whoever asked, and PostgreSQL has no place for a NUL in a text.
@@ -278,6 +288,7 @@ class Transport:
         if problem:
             text = text[: max(len(text) - secrets.longest, 0)]  # the end may be one half of a secret
         return error_of(
+            self.provider,
             status,
             request=request,
             body=secrets.hide(text)[:ERROR_BODY_KEPT],

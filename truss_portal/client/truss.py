@@ -4,23 +4,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from types import TracebackType
-from typing import Final, Self, TypeVar
-from urllib.parse import urlencode, urlsplit
+from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
-from truss_portal.client import addresses, json_fields, resources
+from truss_portal.client import addresses, resources
 from truss_portal.client.answers import Answer
-from truss_portal.client.exceptions import FieldError, InvalidRequestError, NotAuthenticatedError, UnansweredError
-from truss_portal.client.json_fields import UnreadableError
+from truss_portal.client.api import Api
+from truss_portal.client.exceptions import FieldError, InvalidRequestError, UnansweredError
 from truss_portal.client.pacing import LONGEST_REST, Pace, pace_of
+from truss_portal.client.providers import TRUSS
 from truss_portal.client.request_bodies import (
     CreateInboundPaymentIntentRequest,
     UpdateContactRequest,
     UpdateInboundPaymentIntentRequest,
 )
 from truss_portal.client.resources import Company, Contact, Page, PaymentIntent
-from truss_portal.client.transport import ANSWER_SECONDS, Bearer, Transport, utc_now
+from truss_portal.client.transport import ANSWER_SECONDS, Transport, utc_now
 
 COMPANY_PATH: Final = "/v1/company/"
 INTENTS_PATH: Final = "/v1/payment-intents/inbound/"
@@ -30,10 +30,8 @@ CONTACT_PATH: Final = "/v1/contacts/{uid}/"
 
 _CANCEL_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
-Resource = TypeVar("Resource")
 
-
-class TrussClient:
+class TrussClient(Api):
     """Speaks to Truss for one company.
 
     Every method but `close` and `stop_waiting` touches the network, and raises TrussError.
@@ -76,7 +74,7 @@ class TrussClient:
         `clock` gives the aware time at which we asked; `pace` is another pace than the one this process has for the
         host, for tests.
         """
-        self._base = addresses.check_base(api_url)
+        base = addresses.check_base(api_url)
         if page_size < 1:
             raise ValueError(f"page_size must be at least 1, not {page_size!r}.")
         if cancel_path and not (cancel_path.startswith("/") and "{uid}" in cancel_path):
@@ -84,47 +82,27 @@ class TrussClient:
         if cancel_method not in _CANCEL_METHODS:
             methods = ", ".join(sorted(_CANCEL_METHODS))
             raise ValueError(f"cancel_method must be one of {methods}, not {cancel_method!r}.")
-        self._token = token if callable(token) else lambda: token
-        self._on_unauthorized = on_unauthorized
         self._page_size = page_size
         self._cancel_path = cancel_path
         self._cancel_method = cancel_method
         self._clock = clock
-        self._transport = Transport(
+        transport = Transport(
+            TRUSS,
             timeout=timeout,
-            pace=pace or pace_of(self._base),
+            pace=pace or pace_of(base),
             patience=patience,
             get_attempts=get_attempts,
             answer_seconds=answer_seconds,
             clock=clock,
         )
-
-    def __repr__(self) -> str:
-        return f"<TrussClient for {self._base}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def stop_waiting(self) -> None:
-        """Nobody waits any more through this client, whether it is already waiting or would have to from now on.
-
-        Who waits for its turn raises HeldBackError at once; who waits to repeat a GET raises what the last attempt came
-        to. Requests that are under way go on. May be called from any thread; it can't be undone.
-        """
-        self._transport.stop_waiting()
+        super().__init__(
+            base, transport, token=token if callable(token) else lambda: token, on_unauthorized=on_unauthorized
+        )
 
     def fetch_company(self) -> Company:
         """https://docs.trusspayments.com/guides/partner-payment-portal: published for its `checkout_link_id` only."""
         answer = self._get(COMPANY_PATH)
-        return _parsed(answer, resources.parse_company)
+        return answer.parsed(resources.parse_company)
 
     def fetch_clock_offset(self) -> timedelta | None:
         """How far Truss's clock is ahead of ours; None where its answer tells no time. To about a second.
@@ -149,8 +127,8 @@ class TrussClient:
         url = f"{self._base}{INTENTS_PATH}?{urlencode({'limit': self._page_size, 'offset': 0})}"
         seen = {url}
         while True:
-            answer = self._authorized(partial(self._transport.fetch, url, name=self._name(url)))
-            page, following = _parsed(answer, partial(resources.parse_page, fetched_at=answer.asked_at))
+            answer = self._fetch(url)
+            page, following = answer.parsed(partial(resources.parse_page, fetched_at=answer.asked_at))
             yield _cleaned(page, answer) if page.rejected else page
             if following is None:
                 return
@@ -226,44 +204,13 @@ class TrussClient:
         request.validate(today or self._today())
         answer = self._send("PATCH", _path(CONTACT_PATH, uid), request.payload())
         try:
-            contact = _parsed(answer, resources.parse_contact)
+            contact = answer.parsed(resources.parse_contact)
         except UnansweredError:
             return None
         return contact if contact.uid == uid else None
 
     def _today(self) -> date:
         return self._clock().date()
-
-    def _authorized(self, request: Callable[..., Answer]) -> Answer:
-        """Make the request; once more with a better token, where there is one after a 401.
-
-        Also a create: a 401 "indicates that the request has not been applied", so nothing can be there twice.
-        https://www.rfc-editor.org/rfc/rfc9110#name-401-unauthorized
-        """
-        used: list[Bearer] = []
-
-        def auth() -> Bearer:
-            used.clear()
-            used.append(Bearer(self._token()))
-            return used[0]
-
-        try:
-            return request(auth=auth)
-        except NotAuthenticatedError:
-            # Without a token in use it was the token's source that refused, and it has done what it can.
-            if not used or self._on_unauthorized is None or not self._on_unauthorized(used[0].token):
-                raise
-        return request(auth=auth)
-
-    def _name(self, url: str) -> str:
-        """The path of Truss's own in an address, for messages."""
-        return urlsplit(url).path.removeprefix(urlsplit(self._base).path)
-
-    def _get(self, path: str) -> Answer:
-        return self._authorized(partial(self._transport.fetch, f"{self._base}{path}", name=path))
-
-    def _send(self, method: str, path: str, payload: dict[str, object] | None) -> Answer:
-        return self._authorized(partial(self._transport.send, method, f"{self._base}{path}", payload, name=path))
 
 
 def _path(template: str, uid: UUID) -> str:
@@ -272,7 +219,7 @@ def _path(template: str, uid: UUID) -> str:
 
 
 def _intent(answer: Answer, *, detailed: bool) -> PaymentIntent:
-    return _parsed(answer, partial(resources.parse_payment_intent, fetched_at=answer.asked_at, detailed=detailed))
+    return answer.parsed(partial(resources.parse_payment_intent, fetched_at=answer.asked_at, detailed=detailed))
 
 
 def _cleaned(page: Page, answer: Answer) -> Page:
@@ -283,13 +230,3 @@ def _cleaned(page: Page, answer: Answer) -> Page:
         for item in page.rejected
     )
     return replace(page, rejected=tuple(rejected))
-
-
-def _parsed(answer: Answer, parse: Callable[[object], Resource]) -> Resource:
-    """Raises UnansweredError when the body isn't whole, UnreadableAnswerError when it makes no sense."""
-    body = answer.whole_body()
-    try:
-        return parse(json_fields.parse_json(body))
-    except UnreadableError as error:
-        unreadable = answer.unreadable(str(error))
-    raise unreadable  # out here, so that the reason isn't shown twice, and once uncleaned
