@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Group, Permission
 from django.test import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from tests import make
 from tests.test_commands import run
-from truss_portal import actions, checklist, encryption, sync
+from truss_portal import actions, checklist, encryption, roles, sync
 from truss_portal.connection import default_company
 from truss_portal.models import Company, Connection, Operation, PaymentIntent, SyncRun, WebhookEvent, WebhookSecret
 from truss_portal.testing.sandbox import Sandbox
@@ -44,7 +45,7 @@ def test_a_site_on_which_all_is_well(ready: Sandbox) -> None:
     make.sent()
     status, out, err = run("truss_check")
     assert (status, err) == (0, "")
-    assert out.count("  ok  ") == 16, out
+    assert out.count("  ok  ") == 17, out
     assert "This site" in out
     assert "Company default" in out
     assert "shop.example" in out
@@ -192,6 +193,12 @@ def _found_twice(_company: Company) -> None:
     PaymentIntent.objects.filter(pk=make.draft().pk).update(attention="Found twice.")
 
 
+def _lesser_roles(_truss: Sandbox, _settings: Any) -> None:
+    roles.set_up()
+    for group in Group.objects.exclude(name="Truss viewer"):
+        group.permissions.remove(Permission.objects.get(codename="send_paymentintent"))
+
+
 REFUSED = {"webhooks_refused": 2, "webhooks_refused_at": _hours_ago(1), "webhooks_refused_why": "forged"}
 ALL_BUT_ONE = "payment_intent.inbound:read payment_intent.inbound:write transactions:read"
 CASES = [
@@ -204,6 +211,9 @@ CASES = [
     ("secrets", "broken", "can't be decrypted", _lost_key),
     ("secrets", "broken", "not a Fernet key", _wrong_key),
     ("signals", "to do", "1 things", _rows(_owed_signal)),
+    ("roles", "ok", "makes groups for viewers", lambda _truss, _settings: None),
+    ("roles", "ok", "may all", lambda _truss, _settings: roles.set_up()),
+    ("roles", "to do", "Truss clerk, Truss manager", _lesser_roles),
     ("connection", "broken", "sandbox and production never mix", _company(environment="sandbox")),
     ("api", "broken", "could not be reached", _settings(API_URL="http://127.0.0.1:1")),
     ("api", "broken", "access token", _fault("unauthorized")),

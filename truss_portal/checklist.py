@@ -11,13 +11,14 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from django.contrib.auth.models import Group
 from django.db.models import Q
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
-from truss_portal import outbox, sealed_columns
+from truss_portal import outbox, roles, sealed_columns
 from truss_portal.checks import check_settings
 from truss_portal.client import NotAllowedError, NotFoundError, TrussClient, TrussError
 from truss_portal.conf import PORTAL_URLS, conf
@@ -56,7 +57,7 @@ class Point:
 
 def site_points() -> list[Point]:
     """What concerns the whole site. Asks nobody."""
-    return [*_settings(), _portal_url(), *_return_url(), _secrets(), _signals()]
+    return [*_settings(), _portal_url(), *_return_url(), _secrets(), _signals(), _roles()]
 
 
 def company_points(company: Company, *, hurried: bool = False) -> list[Point]:
@@ -160,6 +161,19 @@ def _signals() -> Point:
         step = _("Look in the log for “A receiver of”: it names the receiver and what it raised.")
         return Point("signals", title, Verdict.TO_DO, text % {"count": owed}, step)
     return Point("signals", title, Verdict.OK, _("They have been told everything."))
+
+
+def _roles() -> Point:
+    title = _("Roles")
+    if outdated := roles.outdated():
+        text = _("What has been added to their roles is missing from: %s.") % ", ".join(outdated)
+        return Point("roles", title, Verdict.TO_DO, text, _("Run manage.py truss_roles."))
+    if not Group.objects.filter(name__in=roles.ROLES.values()).exists():
+        text = _(
+            "manage.py truss_roles makes groups for viewers, clerks and managers, where not only superusers work here."
+        )
+        return Point("roles", title, Verdict.OK, text)
+    return Point("roles", title, Verdict.OK, _("The groups may all that their roles are allowed to."))
 
 
 # --- a company, by asking Truss

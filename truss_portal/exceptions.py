@@ -24,6 +24,7 @@ __all__ = [
     "TrussError",
     "TrussPortalError",
     "UndecryptableError",
+    "UnknownPermissionError",
     "WebhookRefusedError",
     "WebhookUnreadableError",
 ]
@@ -58,6 +59,10 @@ class EncryptionKeysError(TrussPortalError):
 
 class UndecryptableError(EncryptionKeysError):
     """A secret that is kept here can't be decrypted: no key of this site opens it."""
+
+
+class UnknownPermissionError(TrussPortalError):
+    """An app gives a role a permission that doesn't exist."""
 
 
 class ActionRefusedError(TrussPortalError):
