@@ -10,16 +10,19 @@ from .changing import (
     LEAST_LEFT,
     amend,
     cancel,
+    lost_emails,
     resend_email,
     update_contact,
     why_not_amendable,
     why_not_at_truss,
     why_not_cancelable,
+    why_not_refreshable,
     why_not_resendable,
 )
 from .drafting import WRITTEN_BY_PEOPLE, draft, save_draft, validate
+from .many import ask_for_many, why_not_each
 from .resolving import dismiss, send_again, try_again, why_not_send_again, why_not_try_again, withdraw
-from .sending import ask_for_many, send, why_not_each, why_not_sendable
+from .sending import send, why_not_sendable
 
 __all__ = [
     "LEAST_LEFT",
@@ -29,6 +32,7 @@ __all__ = [
     "cancel",
     "dismiss",
     "draft",
+    "lost_emails",
     "resend_email",
     "save_draft",
     "send",
@@ -40,6 +44,7 @@ __all__ = [
     "why_not_at_truss",
     "why_not_cancelable",
     "why_not_each",
+    "why_not_refreshable",
     "why_not_resendable",
     "why_not_send_again",
     "why_not_sendable",

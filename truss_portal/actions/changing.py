@@ -1,6 +1,6 @@
 """Change what is at Truss: amend, resend the email, cancel, change a payer; each with why it can't be done."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -89,18 +89,60 @@ def why_not_amendable(intent: PaymentIntent, changes: Mapping[str, Any]) -> str 
 
 
 def why_not_resendable(intent: PaymentIntent) -> str | None:
-    """Why Truss wouldn't email the payer again; None when it would."""
+    """Why Truss wouldn't email the payer again; None when it would, as far as is known.
+
+    https://articles.trusspayments.com/en/articles/8008311-how-can-i-send-a-payment-reminder: an invoice that is unpaid
+    or partially paid.
+    """
     if intent.status in Status.FINAL:
         return _("Invoice %(invoice)s is %(status)s: Truss sends no more email about it.") % {
             "invoice": intent,
             "status": intent.status_label.lower(),
         }
-    return why_not_at_truss(intent)
+    elsewhere = why_not_at_truss(intent)
+    if elsewhere:
+        return elsewhere
+    if intent.contact is None or not intent.contact.email:
+        return _("The payer of invoice %(invoice)s has no email: there is nobody to write to.") % {"invoice": intent}
+    if intent.status not in Status.PAYABLE:
+        return _("Invoice %(invoice)s is “%(status)s”: Truss emails only about unpaid and partially paid ones.") % {
+            "invoice": intent,
+            "status": intent.status_label,
+        }
+    return None
+
+
+def lost_emails(intents: Collection[PaymentIntent]) -> dict[int, str]:
+    """Of these invoices those whose last email may have gone out, as nobody knows; with what to do, for people.
+
+    Nothing tells whether it did: another one could be the payer's second.
+    """
+    lost = Operation.objects.filter(
+        payment_intent__in=[intent.pk for intent in intents],
+        kind=Kind.RESEND_EMAIL,
+        state=Operation.State.UNCONFIRMED,
+        needs_person=True,
+    )
+    text = _("The last email may have reached the payer, as Truss's answer was lost. Ask the payer; then say that you "
+             "have seen to it, or try again, under “Requests to Truss”.")  # fmt: skip
+    return dict.fromkeys(lost.order_by().values_list("payment_intent_id", flat=True), text)
 
 
 def resend_email(intent: PaymentIntent, *, actor: Actor = None) -> Operation:
-    """Let Truss email the payer again. Asked twice before it is done, it is done once."""
-    return _change_at_truss(intent, Kind.RESEND_EMAIL, why_not_resendable, {"resend_email": True}, actor)
+    """Let Truss email the payer again. Asked twice before it is done, it is done once.
+
+    Where nobody knows whether the last email went out, a person decides about that first: see `lost_emails`.
+    """
+
+    def why_not(intent: PaymentIntent) -> str | None:
+        return why_not_resendable(intent) or lost_emails([intent]).get(intent.pk)
+
+    return _change_at_truss(intent, Kind.RESEND_EMAIL, why_not, {"resend_email": True}, actor)
+
+
+def why_not_refreshable(intent: PaymentIntent) -> str | None:
+    """Why there is nothing to look at; None when there is."""
+    return None if intent.uid else _("Not sent to Truss yet: there is nothing to look at.")
 
 
 def why_not_cancelable(intent: PaymentIntent) -> str | None:

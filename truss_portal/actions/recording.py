@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
+from django.db.models import QuerySet
 
 from truss_portal import tasks
 from truss_portal.database import alias
@@ -33,11 +34,22 @@ def new_operation(intent: PaymentIntent, kind: Kind, actor: Actor, body: dict[st
 
 
 def record(operation: Operation) -> Operation:
-    """Write a wish. Whatever needed a person before has been seen to."""
+    """Write a wish."""
     older = Operation.objects.filter(payment_intent=operation.payment_intent_id, contact=operation.contact_id)
-    older.filter(needs_person=True).update(needs_person=False)
+    see_to(older, operation.kind)
     operation.save(force_insert=True)
     return operation
+
+
+def see_to(older: QuerySet[Operation], kind: str) -> None:
+    """Whatever of the invoice or payer needed a person has been seen to, once such a thing is asked for anew.
+
+    An email is no answer to a change that was refused, and a look is none to anything.
+    """
+    if kind == Kind.RESEND_EMAIL:
+        older = older.filter(kind=kind)
+    if kind != Kind.REFRESH:
+        older.filter(needs_person=True).update(needs_person=False)
 
 
 def under_way(intent: PaymentIntent, kind: Kind) -> Operation | None:

@@ -15,7 +15,13 @@ from truss_portal.conf import conf
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Contact, Operation, PaymentIntent, TimelineEntry
 
-from .changing import why_not_amendable, why_not_at_truss, why_not_cancelable, why_not_resendable
+from .changing import (
+    why_not_amendable,
+    why_not_at_truss,
+    why_not_cancelable,
+    why_not_refreshable,
+    why_not_resendable,
+)
 from .recording import Actor, pk_of, record, wake
 from .sending import send, why_not_sendable
 
@@ -45,6 +51,8 @@ def why_not_try_again(operation: Operation) -> str | None:
             return why_not_cancelable(intent)
         case Kind.RESEND_EMAIL:
             return why_not_resendable(intent)
+        case Kind.REFRESH:
+            return why_not_refreshable(intent)
     return why_not_at_truss(intent) or why_not_amendable(intent, _changes(operation))
 
 

@@ -23,7 +23,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
 
 class Operation(models.Model):
-    """A change asked of Truss: written before Truss is asked, and with the answer afterwards."""
+    """A change, or a look, asked of Truss: written before Truss is asked, and with the answer afterwards."""
 
     class Kind(models.TextChoices):
         CREATE = "create", _("Send")
@@ -31,6 +31,8 @@ class Operation(models.Model):
         RESEND_EMAIL = "resend_email", _("Resend the email")
         CANCEL = "cancel", _("Cancel")
         UPDATE_CONTACT = "update_contact", _("Change the payer")
+        # Changes nothing at Truss: one of many invoices that are looked at in one go.
+        REFRESH = "refresh", _("Refresh")
 
     class State(models.TextChoices):
         QUEUED = "queued", _("Waiting")

@@ -22,6 +22,8 @@ Delivery = PaymentIntent.Delivery
 CLAIM: Final = timedelta(minutes=10)
 # Then it is a person's. With the pauses in between that is about three days without an answer.
 MOST_ATTEMPTS: Final = 75
+# For a look, about a quarter of an hour: the next sync looks anyway.
+MOST_LOOKS: Final = 5
 GIVEN_UP: Final = {
     "state": State.GIVEN_UP, "claimed_until": None, "open_create_of": None, "needs_person": True,
 }  # fmt: skip
@@ -29,6 +31,16 @@ GIVEN_UP: Final = {
 NEVER_REPEATED: Final = frozenset({Kind.CREATE, Kind.RESEND_EMAIL})
 # Of these the last one to arrive counts.
 IN_ORDER: Final = frozenset({Kind.AMEND, Kind.UPDATE_CONTACT})
+
+
+def most_attempts(kind: str) -> int:
+    """After so many tries it isn't asked for again by itself."""
+    return MOST_LOOKS if kind == Kind.REFRESH else MOST_ATTEMPTS
+
+
+def given_up(kind: str) -> dict[str, Any]:
+    """The columns of what isn't asked for any more. A look that failed has changed nothing, and needs nobody."""
+    return GIVEN_UP | {"needs_person": kind != Kind.REFRESH}
 
 
 @contextmanager
@@ -57,7 +69,8 @@ def claim(ids: Collection[int]) -> list[Operation]:
 
     What asking needs is loaded. What concerns an invoice or a payer that is being asked about goes on waiting: two
     changes of one invoice that were on their way together could arrive in either order. So does a change of what an
-    older one changes whose answer was lost within the grace period: that one may still be on its way.
+    older one changes whose answer was lost within the grace period: that one may still be on its way. A look waits for
+    nothing, and nothing for it: of two answers the one that was asked for later stays, whichever comes first.
     """
     if not ids:
         return []
@@ -88,17 +101,18 @@ def claim(ids: Collection[int]) -> list[Operation]:
 
 
 def _without_busy(operations: QuerySet[Operation]) -> list[Operation]:
-    """Those of them whose invoice or payer nobody is asking about, one for each."""
-    wanted = list(operations.order_by("pk").only("kind", "payment_intent_id", "contact_id", "body"))
+    """Those of them whose invoice or payer nobody is changing, one for each; and all that only look."""
+    asked = list(operations.order_by("pk").only("kind", "payment_intent_id", "contact_id", "body"))
+    wanted = [operation for operation in asked if operation.kind != Kind.REFRESH]
     payers = {operation.contact_id for operation in wanted if operation.contact_id}
     intents = {operation.payment_intent_id for operation in wanted if operation.payment_intent_id}
-    asking = Operation.objects.filter(state=State.SENDING)
+    asking = Operation.objects.filter(state=State.SENDING).exclude(kind=Kind.REFRESH)
     busy: set[tuple[int | None, int | None]] = set()
     if intents:
         busy |= set(asking.filter(payment_intent__in=intents).values_list("payment_intent_id", "contact_id"))
     if payers:
         busy |= set(asking.filter(contact__in=payers).values_list("payment_intent_id", "contact_id"))
-    free = []
+    free = [operation for operation in asked if operation.kind == Kind.REFRESH]
     for operation in wanted:
         subject = (operation.payment_intent_id, operation.contact_id)
         if subject not in busy:
@@ -144,7 +158,7 @@ def supersede(operation: Operation) -> bool:
 
     An attempt that failed comes again minutes later, and must not undo a newer change that went through at once.
     """
-    if operation.kind in {Kind.CREATE, Kind.CANCEL}:
+    if operation.kind in {Kind.CREATE, Kind.CANCEL, Kind.REFRESH}:
         return False
     newer = Operation.objects.filter(
         kind=operation.kind,
@@ -194,8 +208,10 @@ def recover(now: datetime | None = None) -> int:
                 )
                 if taken:
                     note_create(operation, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED, text)
-            elif operation.attempts >= MOST_ATTEMPTS:
-                taken = mine.update(error=text, **GIVEN_UP | {"unconfirmed_at": now, "finished_at": now})
+            elif operation.attempts >= most_attempts(operation.kind):
+                taken = mine.update(
+                    error=text, **given_up(operation.kind) | {"unconfirmed_at": now, "finished_at": now}
+                )
             else:
                 taken = mine.update(
                     state=State.QUEUED, claimed_until=None, next_attempt_at=now, unconfirmed_at=now, error=text

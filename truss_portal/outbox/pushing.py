@@ -18,7 +18,7 @@ from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import Company, Contact, Operation
 from truss_portal.sync import Progress, no_progress
 
-from .asking import NOT_ABOUT_THE_INVOICE, Answer, ask
+from .asking import NOT_ABOUT_THE_INVOICE, Answer, ask, confirmed_gone
 from .claims import claim, release, supersede, waiting
 from .writing import write, write_failure
 
@@ -55,7 +55,9 @@ def push(
     seconds: float | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Operation]:
-    """Perform what is queued and due, oldest first, `CONCURRENCY` at a time; yields each operation as it then is.
+    """Perform what is queued and due, `CONCURRENCY` at a time; yields each operation as it then is.
+
+    The oldest comes first, and looks come after all changes: ten thousand of them hold up nobody's invoice.
 
     Only `among` these operations, where given; after so many `seconds` no further request is begun. Raises
     NotConnectedError. Whoever stops early, or is interrupted, leaves nothing half done: what was asked for is written,
@@ -63,9 +65,10 @@ def push(
     """
     now = timezone.now()
     until = None if seconds is None else time.monotonic() + seconds
-    wanted = waiting(Operation.objects.all() if among is None else among, now).filter(company=company).order_by("pk")
+    looks_last = Case(When(kind=Operation.Kind.REFRESH, then=1), default=0)
+    wanted = waiting(Operation.objects.all() if among is None else among, now).filter(company=company)
     unknown = Case(When(payment_intent__contact__uid=None, then=F("payment_intent__contact_id")))
-    due: Due = list(wanted.values_list("pk", "payment_intent_id", unknown)[:limit])
+    due: Due = list(wanted.order_by(looks_last, "pk").values_list("pk", "payment_intent_id", unknown)[:limit])
     if due:
         with connect(company) as client:
             learn_company(company, client)
@@ -106,6 +109,8 @@ class _Push:
         self.known: set[int] = set()
         # Set by a thread that was told that our token, or its scope, won't do: nobody else need be told the same.
         self.refused = threading.Event()
+        # Set by a thread to whom Truss has shown an invoice: a 404 then is about the one that was asked for.
+        self.heard = threading.Event()
         self.flying: dict[Future[Answer], Operation] = {}
 
     def run(self) -> Iterator[Operation]:
@@ -161,6 +166,10 @@ class _Push:
     def _ask(self, operation: Operation) -> Answer:
         """In a thread of the pool: the network and nothing else."""
         answer = ask(operation, self.client)
+        if answer.gone and operation.kind == Operation.Kind.REFRESH and not self.heard.is_set():
+            answer = confirmed_gone(answer, self.client)
+        if answer.created or answer.read_back:
+            self.heard.set()
         if isinstance(answer.error, NOT_ABOUT_THE_INVOICE):
             self.refused.set()
         return answer

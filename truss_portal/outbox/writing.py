@@ -24,7 +24,7 @@ from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Operation, PaymentIntent, TimelineEntry
 
 from .asking import NOT_ABOUT_THE_INVOICE, Answer
-from .claims import GIVEN_UP, MOST_ATTEMPTS, NEVER_REPEATED, invoices_locked, note_create, release
+from .claims import NEVER_REPEATED, given_up, invoices_locked, most_attempts, note_create, release
 
 Kind = Operation.Kind
 State = Operation.State
@@ -40,10 +40,13 @@ def write(company: Company, answers: Sequence[Answer]) -> None:
     created = [answer for answer in answers if answer.created]
     if created:
         _write_created(company, created)
+    looked = [answer for answer in answers if answer.operation.kind == Kind.REFRESH and answer.error is None]
+    if looked:
+        _write_looked(company, looked)
     for answer in answers:
         if isinstance(answer.error, HeldBackError):
             release(answer.operation, timezone.now() + timedelta(seconds=answer.error.retry_after or 0))
-        elif answer.created is None:
+        elif answer.created is None and answer not in looked:
             _write_change(company, answer)
 
 
@@ -67,6 +70,26 @@ def _write_created(company: Company, answers: Sequence[Answer]) -> None:
         for uid, answer in created.items():
             if str(uid) == item.uid:
                 write_failure(answer.operation, UnreadableAnswerError(item.reason))
+
+
+def _write_looked(company: Company, answers: Sequence[Answer]) -> None:
+    """What was looked at, together. It is nobody's wish that an invoice is as it is: no name stands beside it."""
+    written = mirror.write(company, [answer.read_back for answer in answers if answer.read_back])
+    rejected = {item.uid: item.reason for item in written.rejected}
+    known: list[Operation] = []
+    gone: list[Operation] = []
+    for answer in answers:
+        intent = answer.operation.payment_intent
+        if answer.read_back is None:
+            if intent is not None and intent.uid:
+                mirror.mark_missing(company, [intent.uid], asked_at=answer.asked_at)
+            gone.append(answer.operation)
+        elif reason := rejected.get(str(answer.read_back.uid)):
+            write_failure(answer.operation, UnreadableAnswerError(reason))
+        else:
+            known.append(answer.operation)
+    _finish(*known)
+    _finish(*gone, error=_("No longer found at Truss."))
 
 
 def _write_change(company: Company, answer: Answer) -> None:
@@ -132,8 +155,8 @@ def _record_change(operation: Operation) -> None:
         )
 
 
-def _finish(operation: Operation, state: str = State.DONE, error: str = "") -> None:
-    Operation.objects.filter(pk=operation.pk).update(
+def _finish(*operations: Operation, state: str = State.DONE, error: str = "") -> None:
+    Operation.objects.filter(pk__in=[operation.pk for operation in operations]).update(
         state=state,
         claimed_until=None,
         open_create_of=None,
@@ -148,7 +171,7 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
     """What an answer means that isn't a yes.
 
     =====================  =====================================  ==================================
-    what came              a create                               amend, cancel, resend, contact
+    what came              a create                               amend, cancel, resend, contact, look
     =====================  =====================================  ==================================
     a rule broken here     refused; the invoice can be edited     refused
     401, 403               waits for the next try                 waits for the next try
@@ -159,7 +182,7 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
     =====================  =====================================  ==================================
 
     After `MOST_ATTEMPTS` tries nothing waits any longer: it is given up and left to a person. Only 401 and 403 wait
-    for ever, since nothing is wrong with what is asked.
+    for ever, since nothing is wrong with what is asked. A look is given up sooner, and needs nobody.
 
     (To a change any 2xx is a yes, whether it can be read or not. A cancel is read back besides: see `_settle_cancel`.)
     """
@@ -179,16 +202,17 @@ def write_failure(operation: Operation, error: TrussError | ActionRefusedError) 
             answer["unconfirmed_at"] = timezone.now()
         if outcome == Outcome.REFUSED and not about_us:
             state, delivery, kind = State.REFUSED, Delivery.FAILED, TimelineEntry.Kind.REFUSED
-            answer |= {"open_create_of": None, "finished_at": timezone.now(), "needs_person": True}
+            person = operation.kind != Kind.REFRESH
+            answer |= {"open_create_of": None, "finished_at": timezone.now(), "needs_person": person}
         elif outcome == Outcome.UNKNOWN and operation.kind in NEVER_REPEATED:
             state, delivery, kind = State.UNCONFIRMED, Delivery.UNCONFIRMED, TimelineEntry.Kind.UNCONFIRMED
             # A create is settled by a listing. Whether an email went out no listing tells.
             answer["needs_person"] = operation.kind != Kind.CREATE
-        elif operation.attempts >= MOST_ATTEMPTS and not about_us:
+        elif operation.attempts >= most_attempts(operation.kind) and not about_us:
             state, delivery, kind = State.GIVEN_UP, Delivery.FAILED, TimelineEntry.Kind.GIVEN_UP
             text = _("%(cause)s Truss was asked %(count)d times, and is not asked again by itself.")
             answer["error"] = text % {"cause": answer["error"], "count": operation.attempts}
-            answer |= GIVEN_UP | {"finished_at": timezone.now()}
+            answer |= given_up(operation.kind) | {"finished_at": timezone.now()}
         else:
             state, delivery = State.QUEUED, Delivery.QUEUED
             answer["next_attempt_at"] = _next_attempt(operation, error)
