@@ -1,0 +1,1 @@
+"""Inviting merchants to Trustist, and keeping their keys: an optional app beside `truss_portal`."""
