@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from truss_portal import outbox, roles, sealed_columns
 from truss_portal.checks import check_settings
@@ -41,7 +41,14 @@ class Verdict(StrEnum):
 
     @property
     def label(self) -> str:
-        return str({Verdict.OK: _lazy("ok"), Verdict.TO_DO: _lazy("to do"), Verdict.BROKEN: _lazy("broken")}[self])
+        return str(_VERDICTS[self])
+
+
+_VERDICTS: Final = {
+    Verdict.OK: gettext_lazy("ok"),
+    Verdict.TO_DO: gettext_lazy("to do"),
+    Verdict.BROKEN: gettext_lazy("broken"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ class TestWebhooks:
         assert 'data-truss-copy="http://testserver/truss/webhook/acme/"' in answer.content.decode()
 
     def test_refused_ones_are_counted(self, row: Connection, boss: Client) -> None:
-        assert "Refused" not in page(boss, row.company)
+        assert "Webhooks refused" not in page(boss, row.company)
         Company.objects.update(
             webhooks_refused=3, webhooks_refused_at=timezone.now(), webhooks_refused_why="It is not signed."
         )

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from truss_portal import contacts, outbox
 from truss_portal import memo as memo_marks
@@ -24,7 +24,11 @@ Status = PaymentIntent.Status
 
 # What Truss says can't change once an intent is paid or canceled.
 # https://docs.trusspayments.com/api-references/tag/inbound-payment-intents/patch/v1/payment-intents/inbound/uid
-FIXED_WHEN_CLOSED: Final = {"addenda": _lazy("description"), "note": _lazy("note"), "total": _lazy("amount")}
+FIXED_WHEN_CLOSED: Final = {
+    "addenda": gettext_lazy("description"),
+    "note": gettext_lazy("note"),
+    "total": gettext_lazy("amount"),
+}
 LEAST_LEFT: Final = Decimal("1.00")
 
 

@@ -94,7 +94,7 @@ def webhook_panel(request: HttpRequest, company: Company) -> Panel:
             "when": moment(company.webhooks_refused_at),
             "why": company.webhooks_refused_why,
         }
-        panel.lines.append((_("Refused"), text))
+        panel.lines.append((_("Webhooks refused"), text))
     return panel
 
 

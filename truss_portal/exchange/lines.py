@@ -151,12 +151,12 @@ def _missing(missing: list[Column], unknown: list[str], line: Line) -> str:
         near = difflib.get_close_matches(key_of(column.heading), [key_of(heading) for heading in unknown], 1, 0.75)
         meant += [f"“{heading}” → “{column.heading}”" for heading in unknown if key_of(heading) in near]
     if meant:
-        return f"{text} {_('Did you mean')} {', '.join(meant)}?"
-    if unknown:
-        return (
-            f"{text} {_('Not understood: %(headings)s.') % {'headings': ', '.join(f'“{it}”' for it in unknown[:20])}}"
-        )
-    return text
+        more = _("Did you mean %(columns)s?") % {"columns": ", ".join(meant)}
+    elif unknown:
+        more = _("Not understood: %(headings)s.") % {"headings": ", ".join(f"“{it}”" for it in unknown[:20])}
+    else:
+        return text
+    return f"{text} {more}"
 
 
 # --- one line

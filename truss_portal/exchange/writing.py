@@ -145,6 +145,5 @@ def _write_payers(planner: Planner, intents: Sequence[PaymentIntent]) -> None:
 
 def _why_left(outcome: Outcome) -> str:
     head = _("Not as it was previewed any more.")
-    if outcome.why:
-        return f"{head} {outcome.why}"
-    return f"{head} {_('Somebody has written or changed it meanwhile: import the file again to see how it is now.')}"
+    otherwise = _("Somebody has written or changed it meanwhile: import the file again to see how it is now.")
+    return f"{head} {outcome.why or otherwise}"

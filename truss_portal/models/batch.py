@@ -32,4 +32,4 @@ class Batch(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{_('Batch')} {self.pk}"
+        return _("Batch %(number)s") % {"number": self.pk}
