@@ -205,10 +205,21 @@ class TestPayments:
         row = payment(direction=1, payment_method="carrier_pigeon")
         page = see(boss, "transaction_changelist")
         assert "INV-1" in page
-        assert "-$50.00 Carrier pigeon Paid back" in page
+        assert "-$50.00 Paid back Payer" in page
+        assert "INV-1 Carrier pigeon" in page
         assert "Stage: Paid back" in see(boss, "transaction_change", row.pk)
         Transaction.objects.update(missing_since=timezone.now())
-        assert "Carrier pigeon Not found at Truss" in see(boss, "transaction_changelist")
+        assert "-$50.00 Not found at Truss" in see(boss, "transaction_changelist")
+
+    def test_methods_are_found_by_their_words(self, boss: Client) -> None:
+        intent = make.row(reference="INV-1")
+        for amount, name in (("11.00", "ach"), ("22.00", "credit_card"), ("33.00", "carrier_pigeon")):
+            payment(payment_intent=intent, amount=amount, payment_method=name)
+        assert "ACH transfer" in see(boss, "transaction_changelist")
+        for chosen, amount in (("ach", "$11.00"), ("credit_card", "$22.00"), ("unknown", "$33.00")):
+            page = see(boss, "transaction_changelist", method=chosen)
+            assert [each in page for each in ("$11.00", "$22.00", "$33.00")].count(True) == 1
+            assert amount in page
 
     def test_stages_and_search(self, boss: Client) -> None:
         intent = make.row(reference="INV-1")
