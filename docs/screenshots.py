@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import gallery
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -161,6 +162,7 @@ def empty(browser: Browser, folder: Path) -> None:
         shoot(page, "visibility-empty", height=560)
         page.goto(f"{base}{OVERVIEW}")
         shoot(page, "overview-empty", height=300)
+        gallery.empty(page.context, base)
 
 
 def overview(browser: Browser, folder: Path) -> None:
@@ -168,6 +170,7 @@ def overview(browser: Browser, folder: Path) -> None:
     with site(folder, "runserver", "--noreload", "8796", ready="Starting development server"):
         shell(folder, BOOKS)
         page = sign_in(browser.new_context(viewport=WIDE), base, "demo")
+        gallery.full(page.context, base)
         page.goto(f"{base}{OVERVIEW}")
         shoot(page, "overview", height=1560)
         state = page.context.storage_state()
@@ -267,6 +270,7 @@ def large_send(browser: Browser, base: str, password: str, folder: Path) -> None
         other = browser.new_context(storage_state=state, **options).new_page()
         other.goto(batch)
         shoot(other, f"batch-{name}", height=720 if name == "dark" else 900)
+    gallery.usual(browser, page.context, base)
 
 
 def answers(page: Page, base: str, asked: str) -> None:
@@ -370,6 +374,7 @@ def main() -> None:
             large_send(browser, served[1], served[2], Path(folder) / "demo")
             payer(browser, served[1])
         browser.close()
+    gallery.write_page()
 
 
 if __name__ == "__main__":
