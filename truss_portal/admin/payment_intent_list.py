@@ -18,8 +18,9 @@ from truss_portal.models import Operation, PaymentIntent
 
 from .company_filters import company_filters
 from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter
-from .payment_intent_pages import TOO_MANY, PaymentIntentPages
-from .payment_intent_verbs import CANCEL, REFRESH, SEND, Verb
+from .payment_intent_links import PaymentIntentLinks
+from .payment_intent_pages import TOO_MANY
+from .payment_intent_verbs import CANCEL, REFRESH, RESEND, SEND, Verb
 from .rows import badge, breakable, only_one_company, two_lines
 from .wording import NO_LINK, NOTHING, day, is_overdue, money
 
@@ -27,7 +28,7 @@ Delivery = PaymentIntent.Delivery
 Selected = QuerySet[PaymentIntent]
 
 
-class PaymentIntentList(PaymentIntentPages):
+class PaymentIntentList(PaymentIntentLinks):
     """What finance staff look at first stands where a small screen shows it without scrolling."""
 
     list_display = ("number", "link", "payer", "left", "due", "standing", "amount", "paid")
@@ -38,7 +39,15 @@ class PaymentIntentList(PaymentIntentPages):
     search_fields = ("reference", "addenda", "contact__name", "contact__email", "contact__secondary_email")
     search_help_text = gettext_lazy("Number, description, payer, email, Truss UID, or the mark in Truss's memo")
     uid_fields = ("uid", "transactions__uid")
-    actions = ("send_selected", "copy_links", "refresh_selected", "cancel_selected", "export_csv", "export_xlsx")
+    actions = (
+        "send_selected",
+        "copy_links",
+        "refresh_selected",
+        "resend_selected",
+        "cancel_selected",
+        "export_csv",
+        "export_xlsx",
+    )
     empty_text = gettext_lazy(
         "No invoices yet. Write the first one with “Add invoice”, bring in a file of them with “Import”, or those that "
         "are at Truss already: run manage.py truss_sync."
@@ -129,6 +138,14 @@ class PaymentIntentList(PaymentIntentPages):
     def send_selected(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
         return self._confirm_selected(request, SEND, queryset)
 
+    @admin.action(permissions=["refresh"], description=REFRESH.title)
+    def refresh_selected(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
+        return self._confirm_selected(request, REFRESH, queryset)
+
+    @admin.action(permissions=["resend"], description=RESEND.title)
+    def resend_selected(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
+        return self._confirm_selected(request, RESEND, queryset)
+
     @admin.action(permissions=["cancel"], description=CANCEL.title)
     def cancel_selected(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
         return self._confirm_selected(request, CANCEL, queryset)
@@ -139,13 +156,8 @@ class PaymentIntentList(PaymentIntentPages):
         chosen = list(queryset.order_by("pk").values_list("pk", flat=True))
         return self.confirm(request, verb, chosen, request.get_full_path())
 
-    @admin.action(permissions=["refresh"], description=REFRESH.title)
-    def refresh_selected(self, request: HttpRequest, queryset: Selected) -> None:
-        if not self.too_many(request, queryset.count(), self.at_once, TOO_MANY):
-            self.refresh(request, self.chosen(queryset))
-
     @admin.action(permissions=["link"], description=gettext_lazy("Copy checkout links"))
     def copy_links(self, request: HttpRequest, queryset: Selected) -> HttpResponse | None:
-        if self.too_many(request, queryset.count(), self.at_once, TOO_MANY):
+        if self.too_many(request, queryset.count(), self.most_asked, TOO_MANY):
             return None
-        return self.links_page(request, self.chosen(queryset), request.get_full_path())
+        return self.links_page(request, queryset, request.get_full_path())

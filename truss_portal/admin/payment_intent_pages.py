@@ -1,33 +1,35 @@
-"""The invoices' pages that aren't Django's own: confirm and do, checkout links, and what a copy leaves behind."""
+"""The invoices' pages that ask Truss for something: confirm, do, tell what came of it."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
+from uuid import uuid4
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from truss_portal import actions, tasks, timeline
+from truss_portal import actions, tasks
 from truss_portal.client import InvalidRequestError
 from truss_portal.database import outside_transactions
 from truss_portal.exceptions import ActionRefusedError
-from truss_portal.models import Batch, Operation, PaymentIntent, TimelineEntry
+from truss_portal.models import Batch, Operation, PaymentIntent
 
-from . import checkout_links
 from .asking import IDS, AskingAdmin, named, together
 from .left_out import grouped
-from .payment_intent_verbs import VERBS, Patience, Verb, refresh
+from .payment_intent_verbs import REFRESH, RESEND, SEND, VERBS, Patience, Verb, refresh
 from .reports import INVOICES, Report
-from .rows import copy_button, person
-from .selection import loaded, sum_up
-from .wording import NOTHING, money, number, why, written_to
+from .rows import page_link, person
+from .selection import loaded, recipients, sum_up, who_is_written_to
+from .wording import NOTHING, money, number, why
 
 LEFT_OUT: Final = "left_out"
+CONFIRMATION: Final = "confirmation"
+_CONFIRMATION: Final = re.compile("[0-9a-f]{32}")
 TOO_MANY: Final = gettext_lazy(
     "%(count)d invoices are chosen, and at most %(limit)d fit. Choose fewer: filters and the search help."
 )
@@ -37,15 +39,16 @@ State = Operation.State
 class PaymentIntentPages(AskingAdmin[PaymentIntent]):
     """Every page asks for the permission to view invoices and for its own."""
 
-    at_once = 500
-    """How many invoices one page may refresh, or show the links of."""
     most_asked = 10_000
-    """How many may be sent, or canceled, in one go."""
+    """How many may be asked for in one go."""
 
     # --- permissions, as Django asks for them by the name in `@admin.action(permissions=…)`
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         return self._may(request, "send")
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "resend")
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return self._may(request, "cancel")
@@ -53,12 +56,12 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
     def has_refresh_permission(self, request: HttpRequest) -> bool:
         return self._may(request, "refresh")
 
-    def has_link_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, "link")
-
     def _may(self, request: HttpRequest, what: str) -> bool:
         allowed = request.user.has_perm(f"truss_portal.{what}_paymentintent")
         return allowed and self.has_view_or_change_permission(request)
+
+    def has_link_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "link")
 
     # --- addresses
 
@@ -67,37 +70,32 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
             wrapped = outside_transactions(self.admin_site.admin_view(view))
             return path(f"{name}/", wrapped, name=f"truss_portal_paymentintent_{name.replace('/', '_')}")
 
-        verbs = [page(verb.name, self._verb_view(verb)) for verb in VERBS]
-        links = [page("links/csv", self.links_csv_view), page("links/copied", self.links_copied_view)]
-        return [*verbs, *links, *super().get_urls()]
+        return [*(page(verb.name, self._verb_view(verb)) for verb in VERBS), *super().get_urls()]
 
     def _verb_view(self, verb: Verb) -> Callable[[HttpRequest], HttpResponse]:
         def view(request: HttpRequest) -> HttpResponse:
             if not self._may(request, verb.name):
-                raise PermissionDenied
-            if verb.kind is None:
-                if request.method != "POST":
-                    return HttpResponseNotAllowed(["POST"])
-                intents = self._chosen(request, request.POST.get(IDS, ""))
-                self.refresh(request, intents)
-                return HttpResponseRedirect(self._next(request, [intent.pk for intent in intents]))
+                return self._refused(request, verb)
             if request.method == "POST":
                 return self._ask(request, verb)
             return self.confirm(request, verb, self._visible(request, request.GET.get(IDS, "")))
 
         return view
 
-    def _chosen(self, request: HttpRequest, ids: str) -> list[PaymentIntent]:
-        """The invoices of a list such as "3,5,8" that this person may see."""
-        return list(self.chosen(self.get_queryset(request).filter(pk__in=named(ids, self.at_once))))
+    def _refused(self, request: HttpRequest, verb: Verb) -> HttpResponse:
+        """Somebody may have lost the permission since the page before was shown: say that nothing was done."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        answer = self.page(
+            request, "truss_portal/admin/not_allowed.html", title=str(verb.title), back=self._next(request, [])
+        )
+        answer.status_code = 403
+        return answer
 
     def _visible(self, request: HttpRequest, ids: str) -> list[int]:
         """Those of them that this person may see, of very many."""
         rows = self.get_queryset(request).order_by("pk").values_list("pk", flat=True)
         return [pk for some in together(named(ids, self.most_asked)) for pk in rows.filter(pk__in=some)]
-
-    def chosen(self, queryset: QuerySet[PaymentIntent]) -> QuerySet[PaymentIntent]:
-        return queryset.select_related("company", "contact").order_by("pk")
 
     def _next(self, request: HttpRequest, chosen: Sequence[int]) -> str:
         """Where the person came from; else the page of one, or the list."""
@@ -118,6 +116,8 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
             title=str(verb.title),
             verb=verb,
             sum_words=sum_words,
+            written_to=who_is_written_to(verb, summed),
+            names_recipients=verb in {SEND, RESEND},
             action=reverse(f"admin:truss_portal_paymentintent_{verb.name}"),
             ids=_joined(summed.going),
             left_out_ids=_joined(pk for pk, _name, _reason in summed.left_out),
@@ -127,14 +127,13 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
                     "intent": intent,
                     "payer": intent.contact.name if intent.contact else NOTHING,
                     "amount": money(intent.balance_due),
-                    "written_to": written_to(intent),
+                    "written_to": recipients(verb, intent),
                 }
                 for intent in summed.shown
             ],
             more=going - len(summed.shown),
             count=going,
-            emailed=summed.emailed,
-            texted=summed.texted,
+            confirmation=uuid4().hex,
             left_out=grouped(summed.left_out),
             left_out_count=len(summed.left_out),
             at_once=self._at_once(verb, going),
@@ -148,24 +147,53 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
 
     def _ask(self, request: HttpRequest, verb: Verb) -> HttpResponse:
         """Record all, carry out what the page may wait for, write the admin log, tell what came of it."""
-        chosen = self._visible(request, request.POST.get(IDS, ""))
-        if len(chosen) <= 1:
+        ids = request.POST.get(IDS, "")
+        chosen = self._visible(request, ids)
+        self._tell_of_deleted(request, len(named(ids, self.most_asked)) - len(chosen))
+        given = request.POST.get(CONFIRMATION, "")
+        confirmation = given if _CONFIRMATION.fullmatch(given) else None
+        # A second email does harm where a second send, or cancel, doesn't: one is confirmed like many.
+        if not chosen or (len(chosen) == 1 and not (verb is RESEND and confirmation)):
             report = self._ask_one(request, verb, chosen)
             self.tell(request, report, verb.done, INVOICES)
             return HttpResponseRedirect(self._next(request, chosen))
+        before = Batch.objects.filter(confirmation=confirmation).first() if confirmation else None
+        if before is not None:
+            return self._asked_before(request, before, chosen)
         known = self._left_out(verb, self._visible(request, request.POST.get(LEFT_OUT, "")))
         workers = tasks.in_background()
-        batch = actions.ask_for_many(verb.kind, chosen, left_out=known, actor=person(request), wait=workers)  # type: ignore[arg-type]
+        batch = actions.ask_for_many(
+            verb.kind, chosen, left_out=known, actor=person(request), wait=workers, confirmation=confirmation
+        )
         if not workers:
             self.carry_out(Operation.objects.filter(batch=batch))
         self._log_batch(request, verb, batch)
-        return self._after(request, verb, batch, surprises=batch.left_out[len(known) :])
+        return self._after(request, verb, batch, chosen, surprises=batch.left_out[len(known) :])
+
+    def _tell_of_deleted(self, request: HttpRequest, count: int) -> None:
+        if count > 0:
+            text = ngettext(
+                "%(count)s of the chosen invoices is no longer there: somebody has deleted it.",
+                "%(count)s of the chosen invoices are no longer there: somebody has deleted them.",
+                count,
+            )
+            self.message_user(request, text % {"count": number(count)}, messages.WARNING)
+
+    def _asked_before(self, request: HttpRequest, batch: Batch, chosen: Sequence[int]) -> HttpResponse:
+        """Two clicks, or the back button."""
+        text = _("This was confirmed already, and is not asked for a second time.")
+        self.message_user(request, text, messages.WARNING)
+        if request.user.has_perm("truss_portal.view_batch"):
+            return HttpResponseRedirect(reverse("admin:truss_portal_batch_change", args=[batch.pk]))
+        return HttpResponseRedirect(self._next(request, chosen))
 
     def _ask_one(self, request: HttpRequest, verb: Verb, chosen: list[int]) -> Report:
         report = Report()
         intent = next((intent for intents in loaded(chosen) for intent in intents), None)
-        if intent is None or verb.ask is None:
+        if intent is None:
             return report
+        if verb.ask is None:
+            return refresh([intent], Patience(self.wait_for, self.wait_seconds))
         # What changed since the page was shown is told like any other refusal.
         report.failed = [(intent, reason) for reason in verb.why_not([intent]).values()]
         if report:
@@ -188,6 +216,8 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
         return found
 
     def _log_batch(self, request: HttpRequest, verb: Verb, batch: Batch) -> None:
+        if verb.log is None:
+            return
         states = dict(batch.operations.values_list("payment_intent", "state"))
         for some in together(states):
             intents = PaymentIntent.objects.filter(pk__in=some).only("reference", "addenda").order_by("pk")
@@ -196,86 +226,28 @@ class PaymentIntentPages(AskingAdmin[PaymentIntent]):
             self.log_each(request, done, str(verb.log))
             self.log_each(request, waiting, _asked(verb))
 
-    def _after(self, request: HttpRequest, verb: Verb, batch: Batch, surprises: list[list[Any]]) -> HttpResponse:
+    def _after(
+        self, request: HttpRequest, verb: Verb, batch: Batch, chosen: Sequence[int], surprises: list[list[str]]
+    ) -> HttpResponse:
         """A small batch that is finished is told where the person came from; another has a page of its own."""
         settled = not batch.operations.exclude(state__in=[State.DONE, State.REFUSED]).exists()
         small = batch.operations.count() <= self.wait_for
-        if not (small and settled) and request.user.has_perm("truss_portal.view_batch"):
+        may_see = request.user.has_perm("truss_portal.view_batch")
+        if not (small and settled) and len(chosen) > 1 and may_see:
             return HttpResponseRedirect(reverse("admin:truss_portal_batch_change", args=[batch.pk]))
         report = Report(failed=[(name, reason) for _pk, name, reason in surprises])
         for operation in batch.operations.select_related("payment_intent").order_by("pk"):
             report.note(operation.payment_intent, operation)
         self.tell(request, report, verb.done, INVOICES)
-        return HttpResponseRedirect(self._next(request, []))
+        if may_see and len(chosen) > 1:
+            text = format_html(_("What came of each is kept: {}."), page_link(batch))
+            self.message_user(request, text, messages.INFO)
+        return HttpResponseRedirect(self._next(request, chosen))
 
     def refresh(self, request: HttpRequest, intents: Iterable[PaymentIntent]) -> None:
-        verb = next(verb for verb in VERBS if verb.kind is None)
-        self.tell(request, refresh(intents, Patience(self.wait_for, self.wait_seconds)), verb.done, INVOICES)
-
-    # --- checkout links
-
-    def copy_button(self, text: str, what: object, ids: str, **words: Any) -> SafeString:
-        """A button that copies, and lets the timelines of these invoices know."""
-        record = reverse("admin:truss_portal_paymentintent_links_copied")
-        return copy_button(text, what=what, record=record, ids=ids, **words)
-
-    def links_page(self, request: HttpRequest, intents: Iterable[PaymentIntent], back: str) -> HttpResponse:
-        links, left_out = checkout_links.of(intents)
-        ids = ",".join(str(link.intent.pk) for link in links)
-        all_of_them = ngettext("%(count)d checkout link", "%(count)d checkout links", len(links)) % {
-            "count": len(links)
-        }
-        return self.page(
-            request,
-            "truss_portal/admin/checkout_links.html",
-            title=_("Copy checkout links"),
-            links=[
-                {
-                    "link": link,
-                    "amount": money(link.intent.balance_due),
-                    "button": self.copy_button(link.url, link.intent, str(link.intent.pk)),
-                }
-                for link in links
-            ],
-            copy_all=self.copy_button(checkout_links.as_text(links), all_of_them, ids, label=_("Copy all")),
-            ids=ids,
-            headings=checkout_links.headings(),
-            left_out=grouped((intent.pk, str(intent), reason) for intent, reason in left_out),
-            left_out_count=len(left_out),
-            back=back,
-            csv_url=reverse("admin:truss_portal_paymentintent_links_csv"),
-        )
-
-    def links_csv_view(self, request: HttpRequest) -> HttpResponse:
-        """Download them. POST only: who downloads is written in the timelines."""
-        intents = self._asked_for_links(request)
-        if intents is None:
-            return HttpResponseNotAllowed(["POST"])
-        links, _left_out = checkout_links.of(intents)
-        self._record_copies(request, [link.intent for link in links])
-        name = f"checkout-links-{timezone.localdate():%Y-%m-%d}.csv"
-        return HttpResponse(
-            checkout_links.as_csv(links),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-        )
-
-    def links_copied_view(self, request: HttpRequest) -> HttpResponse:
-        """A browser tells that somebody copied links there."""
-        intents = self._asked_for_links(request)
-        if intents is None:
-            return HttpResponseNotAllowed(["POST"])
-        self._record_copies(request, [intent for intent in intents if intent.is_payable])
-        return HttpResponse(status=204)
-
-    def _asked_for_links(self, request: HttpRequest) -> list[PaymentIntent] | None:
-        if not self.has_link_permission(request):
-            raise PermissionDenied
-        return self._chosen(request, request.POST.get(IDS, "")) if request.method == "POST" else None
-
-    def _record_copies(self, request: HttpRequest, intents: Iterable[PaymentIntent]) -> None:
-        kind = TimelineEntry.Kind.LINK_COPIED
-        timeline.write([timeline.entry(intent, kind, actor_id=person(request).pk) for intent in intents])
+        """Ask Truss for these few while the page waits, and tell what came of it."""
+        report = refresh(intents, Patience(self.wait_for, self.wait_seconds))
+        self.tell(request, report, REFRESH.done, INVOICES)
 
 
 def _joined(pks: Iterable[int]) -> str:

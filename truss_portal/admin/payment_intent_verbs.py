@@ -1,4 +1,4 @@
-"""What people ask of Truss about invoices: send, cancel, refresh; with why not, for many at a time, and the words."""
+"""What people ask of Truss about invoices: send, email again, cancel, refresh; with why not, and the words."""
 
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -29,20 +29,23 @@ class Verb:
     """One thing that people ask of Truss here, and the words around it. `name` is its permission and its address."""
 
     name: str
-    kind: Kind | None = None
-    """What is recorded for it; None where nothing is changed."""
+    kind: Kind
+    """What is recorded for it."""
     ask: Callable[..., Operation] | None = None
-    """The action for one invoice."""
+    """The action for one invoice; None where one is done at once and nothing recorded."""
     title: Any
     question: Any = None
-    """Asked before it is done; None where nothing can go wrong."""
-    sum: Any = None
-    at_once: Any = None
+    """Asked before it is done; None where nothing can go wrong, so that one invoice is done at once."""
+    sum: Any
+    """What happens to how many (`number`, `count`), with how much left to pay (`total`)."""
+    means: Any = ""
+    """What it means, where there is nothing to ask."""
+    at_once: Any
     """How many of them a page waits for, and what becomes of the others."""
     button: Any
     done: Any
     log: Any = None
-    """For Django's admin log."""
+    """For Django's admin log; None where nothing is changed."""
     why_not: Callable[[Intents], dict[int, str]]
     """Why some of them can't take part, by primary key. Wants company, contact and transactions at hand."""
 
@@ -72,9 +75,12 @@ def why_not_cancel(intents: Intents) -> dict[int, str]:
     return dict.fromkeys([intent.pk for intent in ours], text) | actions.why_not_each(Kind.CANCEL, others)
 
 
+def why_not_resend(intents: Intents) -> dict[int, str]:
+    return actions.why_not_each(Kind.RESEND_EMAIL, intents)
+
+
 def why_not_refresh(intents: Intents) -> dict[int, str]:
-    unsent = [intent.pk for intent in intents if not intent.uid]
-    return dict.fromkeys(unsent, _("Not sent to Truss yet: there is nothing to look at."))
+    return actions.why_not_each(Kind.REFRESH, intents)
 
 
 SEND: Final = Verb(
@@ -115,14 +121,47 @@ CANCEL: Final = Verb(
     log=gettext_lazy("Canceled at Truss."),
     why_not=why_not_cancel,
 )
+RESEND: Final = Verb(
+    name="resend",
+    kind=Kind.RESEND_EMAIL,
+    ask=actions.resend_email,
+    title=gettext_lazy("Resend email"),
+    sum=ngettext_lazy(
+        "Truss emails the payer of %(count)s invoice again, with %(total)s left to pay.",
+        "Truss emails the payers of %(count)s invoices again, with %(total)s left to pay.",
+        "number",
+    ),
+    question=gettext_lazy("An email can't be taken back."),
+    at_once=gettext_lazy(
+        "The first %(count)d are asked for while this page waits. The rest are queued, and truss_push asks Truss."
+    ),
+    button=gettext_lazy("Resend email"),
+    done=ngettext_lazy(
+        "Truss has emailed the payer of %(count)d invoice again.",
+        "Truss has emailed the payers of %(count)d invoices again.",
+        "count",
+    ),
+    log=gettext_lazy("Emailed again."),
+    why_not=why_not_resend,
+)
 REFRESH: Final = Verb(
     name="refresh",
+    kind=Kind.REFRESH,
     title=gettext_lazy("Refresh from Truss"),
+    sum=ngettext_lazy(
+        "Truss is asked about %(count)s invoice, with %(total)s left to pay.",
+        "Truss is asked about %(count)s invoices, with %(total)s left to pay.",
+        "number",
+    ),
+    means=gettext_lazy("Nothing changes at Truss: what it says of them, and of their payments, is shown here."),
+    at_once=gettext_lazy(
+        "The first %(count)d are asked about while this page waits. The rest are queued, and truss_push asks Truss."
+    ),
     button=gettext_lazy("Refresh from Truss"),
     done=ngettext_lazy("%(count)d invoice is up to date.", "%(count)d invoices are up to date.", "count"),
     why_not=why_not_refresh,
 )
-VERBS: Final = (SEND, REFRESH, CANCEL)
+VERBS: Final = (SEND, REFRESH, RESEND, CANCEL)
 
 
 # --- looking again

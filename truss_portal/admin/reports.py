@@ -24,7 +24,8 @@ class Report:
     """Nobody was asked about these: the page would have waited too long."""
 
     def note(self, subject: object, operation: Operation) -> None:
-        if operation.state == State.DONE:
+        looked_in_vain = operation.kind == Operation.Kind.REFRESH and operation.error
+        if operation.state == State.DONE and not looked_in_vain:
             self.done.append(subject)
         elif operation.state == State.UNCONFIRMED and operation.kind == Operation.Kind.CREATE:
             lost = _("Truss's answer was lost. A later sync shows whether it is there; it is not sent twice.")

@@ -25,6 +25,7 @@ from .keeping import (
 from .known import load_known
 from .lines import Problem, Reading, Wanted, read_lines
 from .plan import Change, Kind, Outcome, Planner
+from .sheets import guarded, rows_as_csv, rows_as_xlsx
 from .table import LINES_MAX, SIZE_MAX, Table, UnreadableFileError, read_file, too_big
 from .template import template_csv, template_xlsx
 from .writing import Left, Writer, Written
@@ -59,6 +60,7 @@ __all__ = [
     "as_csv",
     "as_xlsx",
     "forget",
+    "guarded",
     "keep_preview",
     "keep_result",
     "kept_preview",
@@ -66,6 +68,8 @@ __all__ = [
     "load_known",
     "read_file",
     "read_lines",
+    "rows_as_csv",
+    "rows_as_xlsx",
     "template_csv",
     "template_xlsx",
     "too_big",

@@ -1,0 +1,38 @@
+"""Any rows → CSV or XLSX, piece by piece, harmless in a spreadsheet. Asks nobody.
+
+Cells are texts, Decimals, dates, and None for nothing. Amounts stay exact, and days are written as ISO 8601 has them.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, Final
+
+from . import cells, xlsx_stream
+
+_TOGETHER: Final = 500
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+def guarded(cell: Any) -> Any:
+    """The cell as CSV has it: a text that a spreadsheet would take for a formula has an apostrophe before it."""
+    return cells.guarded(cell) if isinstance(cell, str) else cell
+
+
+def rows_as_csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """UTF-8 with a byte order mark, by which Excel knows it."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    out.write(_BYTE_ORDER_MARK)
+    remaining = chain([headings], rows)
+    while some := list(islice(remaining, _TOGETHER)):
+        writer.writerows([guarded(cell) for cell in row] for row in some)
+        yield out.getvalue().encode()
+        out.seek(0)
+        out.truncate()
+
+
+def rows_as_xlsx(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """All texts are texts: none is ever a formula."""
+    return xlsx_stream.stream(title, headings, rows)
