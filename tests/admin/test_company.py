@@ -202,7 +202,7 @@ class TestWebhooks:
             webhooks_refused=3, webhooks_refused_at=timezone.now(), webhooks_refused_why="It is not signed."
         )
         text = page(boss, row.company)
-        assert "Refused 3 so far, the last on" in text
+        assert "Webhooks refused 3 so far, the last on" in text
         assert "It is not signed." in text
 
     def test_a_secret_is_set_and_never_shown(self, row: Connection, boss: Client) -> None:
