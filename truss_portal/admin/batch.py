@@ -7,19 +7,28 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from truss_portal import actions, tasks
+from truss_portal import actions, exchange, tasks
 from truss_portal.database import outside_transactions
 from truss_portal.models import Batch, Operation
 
 from .asking import TOGETHER, AskingAdmin, together
 from .batch_progress import Progress
+from .batch_results import Results, headings
 from .left_out import grouped
 from .operation_words import standing
 from .payment_intent_verbs import VERBS
@@ -32,6 +41,7 @@ View = Callable[[HttpRequest, int], HttpResponse]
 
 # Names that one fold of the page shows; the rest is a number.
 NAMED: Final = 200
+FILES: Final = ("csv", "xlsx")
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -39,7 +49,7 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [(verb.kind, Kind(verb.kind).label) for verb in VERBS if verb.kind]
+        return [(verb.kind, verb.kind.label) for verb in VERBS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Batch]) -> QuerySet[Batch]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
@@ -50,7 +60,7 @@ class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
     """Seen with the permission to view batches. What changes something asks for its own besides."""
 
     list_display = ("what", "requested_at", "requested_by", "chosen_count", "outcome")
-    list_filter = (KindFilter, "requested_at")
+    list_filter = (KindFilter, ("requested_by", admin.RelatedOnlyFieldListFilter), "requested_at")
     list_select_related = ("requested_by",)
     empty_text = gettext_lazy(
         "No batches yet. Choose several invoices in their list and send them: how far they are is shown here."
@@ -90,7 +100,12 @@ class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
             return path(f"<int:pk>/{name.replace('_', '-')}/", wrapped, name=f"truss_portal_batch_{name}")
 
         pages = {"progress": self.progress_view, "go_on": self.go_on_view, "withdraw": self.withdraw_view}
-        return [*(page(name, view) for name, view in pages.items()), *super().get_urls()]
+        result = path(
+            "<int:pk>/result/<str:kind>/",
+            self.admin_site.admin_view(self.result_view),
+            name="truss_portal_batch_result",
+        )
+        return [*(page(name, view) for name, view in pages.items()), result, *super().get_urls()]
 
     def _batch(self, request: HttpRequest, pk: int) -> Batch:
         batch = self.get_queryset(request).select_related("requested_by").filter(pk=pk).first()
@@ -109,6 +124,10 @@ class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
     def may_withdraw(self, request: HttpRequest) -> bool:
         return request.user.has_perm("truss_portal.retry_operation")
 
+    def may_see_invoices(self, request: HttpRequest) -> bool:
+        """Which invoices they are, and why something didn't work, is for who may see invoices."""
+        return request.user.has_perm("truss_portal.view_paymentintent")
+
     # --- the page of one
 
     def change_view(
@@ -119,14 +138,18 @@ class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
             return super().change_view(request, object_id, form_url, extra_context)
         told = self._told(request, batch)
         progress: Progress = told["progress"]
-        elsewhere = batch.chosen - progress.asked - len(batch.left_out)
+        left_out = batch.left_out if told["may_see_invoices"] else []
         return self.page(
             request,
             "truss_portal/admin/batch.html",
             title=title_of(batch),
-            left_out=grouped(((pk, name, reason) for pk, name, reason in batch.left_out), examples=NAMED),
+            left_out=grouped(((pk, name, reason) for pk, name, reason in left_out), examples=NAMED),
             left_out_count=len(batch.left_out),
-            elsewhere=max(0, elsewhere),
+            lost=0 if progress.being_written else progress.missing,
+            files=[
+                {"kind": kind.upper(), "url": reverse("admin:truss_portal_batch_result", args=[batch.pk, kind])}
+                for kind in FILES
+            ],
             chosen=number(batch.chosen),
             asked_at=moment(batch.requested_at),
             **told,
@@ -135,21 +158,24 @@ class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
     def _told(self, request: HttpRequest, batch: Batch) -> dict[str, Any]:
         """What the page says and what comes anew while somebody watches."""
         progress = Progress(batch)
+        may_see_invoices = self.may_see_invoices(request)
+        problems = progress.problems if may_see_invoices else []
         operations = reverse("admin:truss_portal_operation_changelist")
         of_batch = {"batch": batch.pk}
         return {
             "batch": batch,
             "progress": progress,
+            "may_see_invoices": may_see_invoices,
             "problems": [
                 {
                     "row": operation,
                     "subject": page_link(operation.payment_intent),
                     "standing": standing(operation),
                 }
-                for operation in progress.problems
+                for operation in problems
             ],
-            "more_problems": number(progress.for_a_person - len(progress.problems))
-            if progress.for_a_person > len(progress.problems)
+            "more_problems": number(progress.problem_count - len(problems))
+            if problems and progress.problem_count > len(problems)
             else "",
             "may_see_operations": request.user.has_perm("truss_portal.view_operation"),
             "operations_url": f"{operations}?{urlencode(of_batch)}",
@@ -165,6 +191,26 @@ class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
         """The part of the page that changes, for the script on it."""
         told = self._told(request, self._batch(request, pk))
         return TemplateResponse(request, "truss_portal/admin/batch_progress.html", told)
+
+    def result_view(self, request: HttpRequest, pk: int, kind: str) -> StreamingHttpResponse:
+        """What came of each so far, as a file."""
+        # Not from the list's queryset, which puts the largest column off.
+        batch = Batch.objects.filter(pk=pk).first()
+        if not (self.has_view_permission(request, batch) and self.may_see_invoices(request)):
+            raise PermissionDenied
+        if batch is None or kind not in FILES:
+            raise Http404
+        rows = Results(batch).rows()
+        if kind == "csv":
+            file, content_type = exchange.rows_as_csv(headings(), rows), exchange.CSV_TYPE
+        else:
+            file, content_type = exchange.rows_as_xlsx(title_of(batch), headings(), rows), exchange.XLSX_TYPE
+        name = f"batch-{batch.pk}-{timezone.localtime(batch.requested_at):%Y-%m-%d}.{kind}"
+        return StreamingHttpResponse(
+            file,
+            content_type=content_type,
+            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+        )
 
     # --- what can be done with it
 

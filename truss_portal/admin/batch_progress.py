@@ -1,10 +1,11 @@
 """How far a batch is, in numbers and in words: a few statements, however many invoices it has."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -22,6 +23,8 @@ ORDER: Final = (
     State.DONE, State.QUEUED, State.SENDING, State.REFUSED, State.GIVEN_UP, State.UNCONFIRMED, State.WITHDRAWN,
 )  # fmt: skip
 SHOWN: Final = 100
+# Ten thousand are written down in a few seconds. What isn't after so long never was: whoever did so has died.
+WRITING: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Progress:
     """As it is at this moment."""
 
     def __init__(self, batch: Batch) -> None:
+        self.batch = batch
         self.operations = Operation.objects.filter(batch=batch)
         person = Q(needs_person=True) | Q(state=State.UNCONFIRMED)
         rows = (
@@ -88,12 +92,28 @@ class Progress:
         return self._count(State.QUEUED)
 
     @property
-    def unfinished(self) -> int:
+    def under_way(self) -> int:
         return self._count(State.QUEUED, State.SENDING)
+
+    @cached_property
+    def missing(self) -> int:
+        """So many were chosen and are neither asked for nor left out."""
+        if self.asked >= self.batch.chosen:
+            return 0
+        return max(0, self.batch.chosen - self.asked - len(self.batch.left_out))
+
+    @property
+    def being_written(self) -> int:
+        """So many are still to be written down, by whoever asks for them at this moment."""
+        return self.missing if timezone.now() - self.batch.requested_at < WRITING else 0
+
+    @property
+    def unfinished(self) -> int:
+        return self.under_way + self.being_written
 
     @property
     def finished(self) -> int:
-        return self.asked - self.unfinished
+        return self.asked - self.under_way
 
     @property
     def for_a_person(self) -> int:
@@ -108,14 +128,26 @@ class Progress:
     @cached_property
     def next_step(self) -> str:
         """Who does what now."""
+        if self.being_written:
+            text = ngettext(
+                "%(count)s is still being written down.", "%(count)s are still being written down.", self.being_written
+            )
+            return text % {"count": number(self.being_written)}
         if self.queued:
             return self._waiting()
-        if self.unfinished:
+        if self.under_way:
             return _("Truss is being asked for the last of them.")
         if not self.asked:
             return _("Nothing was asked of Truss.")
-        count = self.for_a_person
-        text = ngettext("Finished; %(count)s needs a person.", "Finished; %(count)s need a person.", count)
+        count = self.problem_count
+        if self.only_looks:
+            text = ngettext(
+                "Finished; %(count)s couldn't be brought up to date.",
+                "Finished; %(count)s couldn't be brought up to date.",
+                count,
+            )
+        else:
+            text = ngettext("Finished; %(count)s needs a person.", "Finished; %(count)s need a person.", count)
         return text % {"count": number(count)} if count else _("Finished.")
 
     def _waiting(self) -> str:
@@ -146,9 +178,24 @@ class Progress:
         told = self.operations.filter(state=State.QUEUED).exclude(error="").order_by("-pk") if self.queued else None
         return (told.values_list("error", flat=True).first() or "") if told is not None else ""
 
+    @property
+    def only_looks(self) -> bool:
+        """A look that failed has changed nothing, and needs nobody: it is told all the same."""
+        return self.batch.kind == Operation.Kind.REFRESH
+
+    @cached_property
+    def problem_count(self) -> int:
+        return self._found_wanting().count() if self.only_looks else self.for_a_person
+
     @cached_property
     def problems(self) -> list[Operation]:
         """The first of those that need a person, or could do with one."""
-        if not self.for_a_person:
+        if not self.problem_count:
             return []
-        return list(self.operations.for_a_person().select_related("payment_intent").order_by("pk")[:SHOWN])
+        rows = self._found_wanting() if self.only_looks else self.operations.for_a_person()
+        return list(rows.select_related("payment_intent").order_by("pk")[:SHOWN])
+
+    def _found_wanting(self) -> QuerySet[Operation]:
+        """Looks that were refused or given up, and those that found nothing there any more."""
+        nothing_there = Q(state=State.DONE) & ~Q(error="")
+        return self.operations.filter(Q(state__in=[State.REFUSED, State.GIVEN_UP]) | nothing_there)

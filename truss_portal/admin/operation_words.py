@@ -76,6 +76,9 @@ def _about_send(state: State) -> tuple[str, str] | None:
 
 def _about_change(kind: Kind, state: State) -> tuple[str, str] | None:
     what = {"what": kind.label}
+    if kind == Kind.REFRESH and state in {State.REFUSED, State.GIVEN_UP}:
+        heading = _("%(what)s: refused") if state == State.REFUSED else _("%(what)s: given up")
+        return heading % what, _("Nothing has changed, and nobody is needed: the next sync looks again.")
     match state:
         case State.QUEUED if tasks.in_background():
             return _("%(what)s: waiting") % what, _("A worker asks Truss; what workers leave, truss_push takes.")
