@@ -34,7 +34,7 @@ def get_access(access_token: str) -> Access | None:
 
 def get_company_by_checkout_link(checkout_link_id: str) -> Company | None:
     get_company()
-    for company in Company.objects.order_by("pk"):
+    for company in Company.objects.filter(is_partner=False).order_by("pk"):
         if company.checkout_link_id == checkout_link_id:
             return company
     return None

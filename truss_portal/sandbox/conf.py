@@ -11,6 +11,10 @@ address on this machine.
 `OAUTH_SCOPE_DELIMITER` [" "]: what stands between scopes; Truss doesn't publish it.
 `WEBHOOK_URL` [""]: where the default company's webhooks are sent; empty means that none are made.
 `WEBHOOK_SECRET` [a well-known one]: what webhooks are signed with, 64 hex digits; empty means that they aren't signed.
+`TRUSTIST_CLIENT_ID` ["trustist-client"], `TRUSTIST_CLIENT_SECRET` ["trustist-secret"]: of the default partner, who
+invites clients to Trustist.
+`TRUSTIST_WEBHOOK_URL` [""]: where that partner's webhooks are sent; empty means that none are made.
+`TRUSTIST_MOVES_AFTER` [None]: seconds after which an invitation takes its next step by itself; None means never.
 """
 
 from collections.abc import Mapping
@@ -30,6 +34,10 @@ DEFAULTS: Mapping[str, Any] = {
     "OAUTH_SCOPE_DELIMITER": " ",
     "WEBHOOK_URL": "",
     "WEBHOOK_SECRET": "0123456789abcdef" * 4,
+    "TRUSTIST_CLIENT_ID": "trustist-client",
+    "TRUSTIST_CLIENT_SECRET": "trustist-secret",
+    "TRUSTIST_WEBHOOK_URL": "",
+    "TRUSTIST_MOVES_AFTER": None,
 }
 
 

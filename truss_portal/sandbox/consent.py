@@ -65,7 +65,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
         told = {"error": mistake.error, "error_description": str(mistake)}
         return _back(redirect_uri, request.GET.get("state"), **told)
     get_company()
-    companies = Company.objects.order_by("pk")
+    companies = Company.objects.filter(is_partner=False).order_by("pk")
     company = companies.filter(slug=request.POST.get("company", "")).first()
     decision = request.POST.get("decision") if company else None
     if company and decision == "allow":

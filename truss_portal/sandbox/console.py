@@ -35,7 +35,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "count": PaymentIntent.objects.count(),
         "faults": Fault.objects.order_by("pk"),
         "webhook_url": company.webhook_url,
-        "events": WebhookEvent.objects.select_related("company")
+        "events": WebhookEvent.objects.filter(company__is_partner=False)
+        .select_related("company")
         .prefetch_related("deliveries")
         .order_by("-pk")[:_LATEST],
     }

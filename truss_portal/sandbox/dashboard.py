@@ -23,12 +23,15 @@ from truss_portal.sandbox.models import (
     WebhookEvent,
     name_digest,
 )
+from truss_portal.sandbox.trustist import progress
+from truss_portal.sandbox.trustist.models import Invitation, MerchantKey, PartnerToken
 
 MOST_AT_ONCE = 100_000
 _CENT = Decimal("0.01")
 _BATCH = 500
 _CHILDREN_FIRST: tuple[type[models.Model], ...] = (
-    WebhookDelivery, WebhookEvent, Transaction, PaymentIntent, Contact, AuthorizationCode, Token, SignIn, Mail, Fault,
+    WebhookDelivery, WebhookEvent, MerchantKey, Invitation, PartnerToken, Transaction,
+    PaymentIntent, Contact, AuthorizationCode, Token, SignIn, Mail, Fault,
     Company,
 )  # fmt: skip
 _FORCED = frozenset(
@@ -41,6 +44,7 @@ _FORCED = frozenset(
 
 def reset() -> None:
     """Deletes everything. A webhook that is being sent is waited for: it must not reach whoever comes next."""
+    progress.cancel_all()
     with transaction.atomic(using=router.db_for_write(Company)):
         for model in _CHILDREN_FIRST:
             model._default_manager.all().delete()

@@ -24,6 +24,8 @@ SCOPES = (
 PAYABLE = ("Pending", "PartiallyPaid")
 SHOWN_TO_PAYERS = (*PAYABLE, "Paid")
 DEFAULT_SLUG = "default"
+PARTNER_PREFIX = "trustist-"
+"""Of the slugs of Trustist's partners, so that they never are those of companies that are paid through Truss."""
 
 
 def name_digest(name: str) -> str:
@@ -32,9 +34,10 @@ def name_digest(name: str) -> str:
 
 
 class Company(models.Model):
-    """A business that is paid through Truss."""
+    """A business that is paid through Truss; or one that invites others to Trustist: `trustist.models.Partner`."""
 
     slug = models.SlugField(unique=True)
+    is_partner = models.BooleanField(default=False, help_text="Of Trustist's, and unknown to Truss.")
     overrides = models.JSONField(default=dict, help_text="What has been set otherwise than the settings say.")
     revision = models.PositiveBigIntegerField(default=0, help_text="Counted up first in every write: this is the lock.")
     webhooks_held = models.BooleanField(default=False, help_text="Events are collected, and sent when released.")
@@ -101,7 +104,8 @@ class Company(models.Model):
     @property
     def webhook_url(self) -> str:
         """Where the company's events are sent. Empty while it has no address: no events are made then."""
-        return str(self._get("webhook_url", conf.get("WEBHOOK_URL") if self.slug == DEFAULT_SLUG else ""))
+        setting = {DEFAULT_SLUG: "WEBHOOK_URL", PARTNER_PREFIX + DEFAULT_SLUG: "TRUSTIST_WEBHOOK_URL"}.get(self.slug)
+        return str(self._get("webhook_url", conf.get(setting) if setting else ""))
 
     @property
     def webhook_secret(self) -> str:
@@ -307,7 +311,7 @@ class Fault(models.Model):
 
     kind = models.CharField(max_length=16)
     method = models.CharField(max_length=16, default="*")
-    path = models.TextField(help_text="A regular expression that is searched for in the path, which begins with /v1/.")
+    path = models.TextField(help_text="A regular expression that is searched for in the path, such as /v1/company/.")
     count = models.PositiveIntegerField(null=True, help_text="How many times more; none means for ever.")
     probability = models.FloatField(default=1.0)
     seconds = models.FloatField(default=0.1)
@@ -316,3 +320,7 @@ class Fault(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.method} {self.path}"
+
+
+# Django looks for an app's models here and nowhere else.
+import truss_portal.sandbox.trustist.models  # noqa: E402, F401

@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from truss_portal.sandbox import api, consent, console, control, control_webhooks, portal, tokens
 from truss_portal.sandbox.control_calls import controls
 from truss_portal.sandbox.faults import fallible
+from truss_portal.sandbox.trustist import urls as trustist
 
 app_name = "truss_sandbox"
 
@@ -74,4 +75,4 @@ _CONSOLE = [
     path("bank/<uuid:uid>/return", console.bank, {"action": "return"}, name="return"),
 ]
 
-urlpatterns = [*_API, *_CONTROL, *_CONSENT, *_PORTAL, *_CONSOLE]
+urlpatterns = [*_API, *_CONTROL, *_CONSENT, *_PORTAL, *_CONSOLE, *trustist.urlpatterns]

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import types
 from collections.abc import Sequence
 from decimal import Decimal
@@ -18,17 +17,16 @@ import requests
 from requests import Response
 
 import truss_portal
+from truss_portal.testing.trustist import Trustist
+from truss_portal.testing.webhook_verbs import SandboxError, WebhookVerbs
+
+__all__ = ["Sandbox", "SandboxError", "Trustist"]
 
 _TIMEOUT = (5, 120)
-_POLL = 0.02
 _ANNOUNCEMENT = "Truss sandbox at "
 
 
-class SandboxError(Exception):
-    """The pretend Truss could not be started, or refused what it was told."""
-
-
-class Sandbox:
+class Sandbox(WebhookVerbs):
     """Starts the pretend Truss and plays everybody but the site: the payer, the bank, the person at the dashboard.
 
         with Sandbox() as truss:
@@ -58,6 +56,7 @@ class Sandbox:
         self._session = requests.Session()
         # Proxies of the environment must not come between this machine and itself.
         self._session.trust_env = False
+        self.trustist = Trustist(self, self._call)
 
     @classmethod
     def at(cls, url: str, *, company: str | None = None) -> Self:
@@ -268,47 +267,6 @@ class Sandbox:
         """
         self.company(webhook_url=to or "", webhook_secret=secret, webhook_encoding=encoding, webhook_payload=payload)
 
-    def webhook_events(self) -> list[dict[str, Any]]:
-        """All events since an address was named, oldest first.
-
-        Each has event_id, event_name, payment_intent_uid, body (the text as sent), forgery (empty for Truss's own),
-        fate (sent, held or lost), created_at and its deliveries, of which each has is_waiting, attempts, last_status
-        (None without an answer), error, delivered_at.
-        """
-        return self._list("webhooks")
-
-    def wait_for_webhooks(self, timeout: float = 30) -> None:
-        """Returns when nothing is on its way any more: everything is delivered, given up, held or lost.
-
-        Raises SandboxError when that takes longer than `timeout` seconds.
-        """
-        until = time.monotonic() + timeout
-        while waiting := self._dict("GET", "webhooks/waiting")["waiting"]:
-            if time.monotonic() > until:
-                raise SandboxError(f"{waiting} webhooks are still on their way after {timeout} seconds.")
-            time.sleep(_POLL)
-
-    def hold_webhooks(self) -> None:
-        """From now on, events are collected and not delivered."""
-        self._call("POST", "webhooks/hold")
-
-    def release_webhooks(self, order: str | Sequence[UUID | str] = "made", *, seed: int | None = None) -> list[str]:
-        """Delivers what was held, and ends the hold. Answers with the event_ids as they are sent.
-
-        `order`: "made", "reversed", "random" (the same again for the same `seed`); or event_ids, some more than once if
-        you like. Then exactly these are sent, even if they had been sent or lost before; others that are held stay so.
-        """
-        wanted = order if isinstance(order, str) else [str(event_id) for event_id in order]
-        return list(self._dict("POST", "webhooks/release", order=wanted, seed=seed)["event_ids"])
-
-    def double_webhooks(self, times: int = 2) -> None:
-        """From now on, delivers each event so many times; 1 ends it."""
-        self._call("POST", "webhooks/double", times=times)
-
-    def lose_webhooks(self, count: int = 1) -> None:
-        """Never delivers the next `count` events; 0 ends it."""
-        self._call("POST", "webhooks/lose", count=count)
-
     def send_webhook(self, event_name: str, payload: Any = None, *, body: str | None = None) -> dict[str, Any]:
         """An event that Truss has made up, rightly signed: any name and payload or, with `body`, any text at all."""
         sent = {} if payload is None else payload
@@ -340,9 +298,3 @@ class Sandbox:
             return self._session.request(method, address, allow_redirects=False, timeout=_TIMEOUT, **kwargs)
         except requests.RequestException as error:
             raise SandboxError(f"The Truss sandbox doesn't answer: {error}") from error
-
-    def _dict(self, method: str, what: str, /, **sent: Any) -> dict[str, Any]:
-        return dict(self._call(method, what, **sent))
-
-    def _list(self, what: str) -> list[dict[str, Any]]:
-        return list(self._call("GET", what))
