@@ -22,9 +22,9 @@ from truss_portal.client.request_bodies import NAME_MAX, PHONE_MAX
 from truss_portal.database import alias, outside_transactions
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Contact, Operation
-from truss_portal.models.contact import name_key
 from truss_portal.outbox import today
 
+from .payer_hints import PayerHints, hints_url, namesake_warning
 from .payment_intent_form import only_company
 from .rows import person
 from .visibility import LeadsToVisibility, tools
@@ -52,6 +52,9 @@ class ContactForm(_Form):
                 self.fields[name].widget.attrs["maxlength"] = limit
         if "email" in self.fields:
             self.fields["email"].required = True
+        if "name" in self.fields:
+            about = "" if self.instance._state.adding else str(self.instance.pk)
+            self.fields["name"].widget.attrs |= {"data-truss-hints": hints_url(), "data-truss-pk": about}
 
     def changes(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in self.changed_data if name in WRITTEN_BY_PEOPLE}
@@ -74,14 +77,12 @@ class ContactForm(_Form):
     def _check_namesakes(self) -> None:
         """Truss tells customers apart by their names: two of one name would overwrite each other's email."""
         given = self.cleaned_data
-        others = Contact.objects.filter(company=given.get("company") or self.instance.company)
-        other = others.filter(name_key=name_key(given["name"])).exclude(pk=self.instance.pk).first()
-        if other is not None:
-            text = _(
-                "There is a payer of this name already: %(payer)s. Truss tells customers apart by name and would "
-                "overwrite one's email with the other's. Use that one, or another name, such as “%(name)s (2)”."
-            )
-            self.add_error("name", text % {"payer": payer(other), "name": given["name"]})
+        others = Contact.objects.filter(company=given.get("company") or self.instance.company).exclude(
+            pk=self.instance.pk
+        )
+        warning = namesake_warning(others, given["name"], given["email"])
+        if warning:
+            self.add_error("name", warning)
 
 
 class PayerChoices(AutocompleteJsonView):
@@ -92,7 +93,7 @@ class PayerChoices(AutocompleteJsonView):
 
 
 @admin.register(Contact)
-class ContactAdmin(LeadsToVisibility[Contact]):
+class ContactAdmin(PayerHints, LeadsToVisibility[Contact]):
     """A payer that Truss has is changed by asking Truss; another one just here."""
 
     form = ContactForm
@@ -105,6 +106,9 @@ class ContactAdmin(LeadsToVisibility[Contact]):
     empty_text = gettext_lazy(
         "No payers yet. They come with the first sync (manage.py truss_sync), or add one and write them an invoice."
     )
+
+    class Media:
+        js = ["admin/js/jquery.init.js", "truss_portal/payer.js"]
 
     # --- addresses
 

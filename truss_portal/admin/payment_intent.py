@@ -6,26 +6,30 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from truss_portal import actions, checkout, memo
+from truss_portal import checkout, memo
 from truss_portal.client import InvalidRequestError
+from truss_portal.database import outside_transactions
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import PaymentIntent
 
 from . import operation_verbs, timeline
 from .operation_words import standing, stands
 from .overview import OverviewPage
+from .payment_intent_amend import PaymentIntentAmend, waiting_changes
+from .payment_intent_buttons import doing
 from .payment_intent_export import PaymentIntentExport
 from .payment_intent_form import PayerField, PayerSelect, PaymentIntentForm, only_company
 from .payment_intent_import import PaymentIntentImport
 from .payment_intent_list import PaymentIntentList
 from .payment_intent_notices import notices_of
-from .payment_intent_verbs import VERBS
-from .rows import only_one_company, page_link, person
+from .payment_intent_writing import PaymentIntentWriting
+from .rows import only_one_company, page_link
 from .visibility import VisibilityPages
 from .visibility import tools as visibility_tools
 from .wording import NOTHING, method, moment, money, payer, why, written_to
@@ -35,13 +39,22 @@ Selected = QuerySet[PaymentIntent]
 
 
 @admin.register(PaymentIntent)
-class PaymentIntentAdmin(PaymentIntentList, OverviewPage, PaymentIntentImport, PaymentIntentExport, VisibilityPages):
-    """Written and rewritten while it is ours; once Truss has it, only looked at."""
+class PaymentIntentAdmin(
+    PaymentIntentList,
+    PaymentIntentAmend,
+    PaymentIntentWriting,
+    OverviewPage,
+    PaymentIntentImport,
+    PaymentIntentExport,
+    VisibilityPages,
+):
+    """Written and rewritten while it is ours; once Truss has it, it is looked at, and Truss is asked to amend it."""
 
     form = PaymentIntentForm
 
     class Media:
-        js = ["truss_portal/copy.js"]
+        css = {"all": ["truss_portal/invoice.css"]}
+        js = ["admin/js/jquery.init.js", "truss_portal/copy.js", "truss_portal/payer.js"]
 
     # --- who may do what
 
@@ -135,6 +148,8 @@ class PaymentIntentAdmin(PaymentIntentList, OverviewPage, PaymentIntentImport, P
 
     # --- adding and changing
 
+    # Both may send what they save, and what is asked of Truss is never asked inside the request's transaction.
+    @method_decorator(outside_transactions)
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -143,7 +158,14 @@ class PaymentIntentAdmin(PaymentIntentList, OverviewPage, PaymentIntentImport, P
         except NotConnectedError as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:truss_portal_paymentintent_changelist"))
-        return super().add_view(request, form_url, extra_context)
+        context = {**self.told_of_original(request), **(extra_context or {})}
+        return super().add_view(request, form_url, context)
+
+    @method_decorator(outside_transactions)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().change_view(request, object_id, form_url, extra_context)
 
     def changeform_view(
         self,
@@ -154,14 +176,12 @@ class PaymentIntentAdmin(PaymentIntentList, OverviewPage, PaymentIntentImport, P
     ) -> HttpResponse:
         intent = self.get_object(request, object_id) if object_id else None
         context = (extra_context or {}) | (self._told(request, intent) if intent else {})
+        context["may_send"] = self.has_send_permission(request)
         try:
             return super().changeform_view(request, object_id, form_url, context)
         except (ActionRefusedError, InvalidRequestError) as error:
             self.message_user(request, why(error), messages.ERROR)
             return HttpResponseRedirect(request.path)
-
-    def save_model(self, request: HttpRequest, obj: PaymentIntent, form: Any, change: bool) -> None:
-        actions.save_draft(obj, actor=person(request))
 
     # --- what stands around the facts
 
@@ -171,23 +191,12 @@ class PaymentIntentAdmin(PaymentIntentList, OverviewPage, PaymentIntentImport, P
             operation.payment_intent = intent
         may = request.user.has_perm
         told: dict[str, Any] = {
-            "tools": [
-                {
-                    "url": f"{reverse(f'admin:truss_portal_paymentintent_{verb.name}')}?ids={intent.pk}",
-                    "verb": verb,
-                    "posted": verb.question is None,
-                    "ids": intent.pk,
-                    "next": request.path,
-                }
-                for verb in VERBS
-                if self._may(request, verb.name) and not verb.why_not([intent])
-            ],
-            "notices": notices_of(request, intent, operations),
+            "tools": visibility_tools(request, invoice=intent.pk),
+            "doing": doing(request, intent, self.link_button),
+            "show_delete": False,
+            "notices": [*notices_of(request, intent, operations), *waiting_changes(intent)],
             **self.for_the_payer(request, intent),
         }
-        told["tools"] += visibility_tools(request, invoice=intent.pk)
-        if self.has_link_permission(request) and intent.is_payable:
-            told["copy_button"] = self.link_button(intent)
         if may("truss_portal.view_transaction"):
             told["payments"] = [
                 {"row": payment, "amount": money(payment.signed_amount), "method": method(payment.payment_method)}

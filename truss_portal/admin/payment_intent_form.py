@@ -1,10 +1,11 @@
 """Writing an invoice while it is still ours."""
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from truss_portal import actions, memo
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 else:
     _PayerField = forms.ModelChoiceField
     _Form = forms.ModelForm
+
+
+# Where Django's own words are for programmers.
+PLAINLY: Final[dict[str, dict[str, Any]]] = {
+    "total": {
+        "invalid": _("Write an amount in US dollars, such as 1200.00."),
+        "max_decimal_places": _("Write whole cents: at most two digits after the point."),
+        "max_digits": _("This amount is too large: at most twelve digits before the point."),
+        "max_whole_digits": _("This amount is too large: at most twelve digits before the point."),
+    },
+    "due_date": {"invalid": _("Write a date, such as 2030-01-31.")},
+}
 
 
 def only_company() -> Company | None:
@@ -56,6 +69,10 @@ class PaymentIntentForm(_Form):
                 self.fields[name].widget.attrs["maxlength"] = limit
         if "contact" in self.fields:
             self.fields["contact"].required = True
+            self.fields["contact"].widget.attrs["data-truss-hints"] = reverse("admin:truss_portal_contact_hints")
+        for name, messages in PLAINLY.items():
+            if name in self.fields:
+                self.fields[name].error_messages |= messages
 
     def clean(self) -> dict[str, Any] | None:
         super().clean()
