@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from truss_portal import outbox, roles, sealed_columns
+from truss_portal import outbox, plain_words, roles, sealed_columns
 from truss_portal.checks import check_settings
 from truss_portal.client import NotAllowedError, NotFoundError, TrussClient, TrussError
 from truss_portal.conf import PORTAL_URLS, conf
@@ -191,7 +191,9 @@ def _asked(company: Company, client: TrussClient) -> Iterator[Point]:
     try:
         offset = client.fetch_clock_offset()
     except TrussError as error:
-        yield Point("api", title, Verdict.BROKEN, str(error), _("Is API_URL right, and can this machine reach it?"))
+        yield Point(
+            "api", title, Verdict.BROKEN, plain_words.told(error), _("Is API_URL right, and can this machine reach it?")
+        )
         return
     yield Point("api", title, Verdict.OK, _("It answers at %s.") % conf.api_url)
     yield _clock(offset)
@@ -223,9 +225,9 @@ def _checkout_link(company: Company, client: TrussClient) -> Point:
         known = company.checkout_link_id
         if known:
             text = _("Truss doesn't tell it (%(error)s); links use %(known)s, which is known here.")
-            return Point("checkout-link", title, Verdict.OK, text % {"error": error, "known": known})
+            return Point("checkout-link", title, Verdict.OK, text % {"error": plain_words.told(error), "known": known})
         step = _("Enter it on the company's page: it is the part after /pay/ in the address of the payment portal.")
-        return Point("checkout-link", title, Verdict.TO_DO, str(error), step)
+        return Point("checkout-link", title, Verdict.TO_DO, plain_words.told(error), step)
     if told and told == company.checkout_link_id:
         return Point("checkout-link", title, Verdict.OK, _("Links use %s, as Truss says.") % told)
     if told:
@@ -258,7 +260,7 @@ def _scopes(company: Company, client: TrussClient) -> Point:
     except NotAllowedError:
         refused.append("payment_intent.inbound:read")
     except TrussError as error:
-        return Point("scopes", title, Verdict.BROKEN, str(error))
+        return Point("scopes", title, Verdict.BROKEN, plain_words.told(error))
     try:
         if known is not None and known.uid:
             client.fetch_payment_intent(known.uid)
@@ -267,7 +269,7 @@ def _scopes(company: Company, client: TrussClient) -> Point:
     except NotFoundError:
         pass
     except TrussError as error:
-        return Point("scopes", title, Verdict.BROKEN, str(error))
+        return Point("scopes", title, Verdict.BROKEN, plain_words.told(error))
     if refused:
         return Point("scopes", title, Verdict.BROKEN, _("Not granted: %s.") % ", ".join(refused), step)
     return Point("scopes", title, Verdict.OK, _("Reading is allowed. Whether writing is shows with the first send."))

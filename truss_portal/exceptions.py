@@ -1,12 +1,14 @@
 """What can go wrong, by cause. The client's own exceptions (`TrussError` and below) are named here too.
 
-The docstring of a class is its default message. Only these texts reach a page.
+The docstring of a class is its default message; `plain_words` has these for the translations. Only these texts reach a
+page.
 """
 
 from enum import StrEnum
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 
 from truss_portal.client.exceptions import InvalidRequestError, RefusedError, TrussError
 
@@ -34,7 +36,7 @@ class TrussPortalError(Exception):
     """Something is in the way on this side; Truss was not asked."""
 
     def __init__(self, message: str | Promise = "") -> None:
-        super().__init__(str(message) or self.__doc__)
+        super().__init__(str(message) or gettext(" ".join((self.__doc__ or "").split())))
 
 
 class NotConnectedError(TrussPortalError):

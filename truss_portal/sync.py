@@ -24,6 +24,7 @@ from truss_portal.connection import connect, learn_company
 from truss_portal.database import new_claim_token
 from truss_portal.exceptions import LeaseHeldError, TrussPortalError
 from truss_portal.models import Company, PaymentIntent, SyncRun
+from truss_portal.plain_words import told
 
 logger = logging.getLogger("truss_portal.sync")
 
@@ -175,7 +176,8 @@ class _Run:
             if not self.run.problems:
                 ended = SyncRun.State.DONE
         except (TrussError, TrussPortalError) as error:
-            self._note(str(error))
+            logger.warning("Sync of %s: %s", self.company, error)
+            self._keep(told(error))
         finally:
             self.run.state = ended
             self.run.finished_at = timezone.now()
@@ -183,6 +185,9 @@ class _Run:
 
     def _note(self, problem: str) -> None:
         logger.warning("Sync of %s: %s", self.company, problem)
+        self._keep(problem)
+
+    def _keep(self, problem: str) -> None:
         if len(self.run.problems) < PROBLEMS_KEPT:
             self.run.problems.append(problem)
 

@@ -15,6 +15,7 @@ from truss_portal import figures
 from truss_portal.client import FieldError, InvalidRequestError
 from truss_portal.exceptions import NotPayableError, TrussPortalError
 from truss_portal.models import Contact, PaymentIntent
+from truss_portal.plain_words import FIELDS, sentence
 
 Reason = NotPayableError.Reason
 
@@ -45,21 +46,12 @@ NO_LINK: Final[dict[Reason, Promise]] = {
     Reason.STATUS: gettext_lazy("Not payable now"),
 }
 
-# A request's field → the field of the form that people see, and what it is called.
-FIELDS: Final[dict[str, tuple[str, Promise]]] = {
-    "addenda": ("addenda", gettext_lazy("The description")),
-    "total": ("total", gettext_lazy("The amount")),
-    "due_date": ("due_date", gettext_lazy("The due date")),
-    "note": ("note", gettext_lazy("The note")),
-    "memo": ("memo", gettext_lazy("The memo")),
-    "contact.name": ("contact", gettext_lazy("The payer's name")),
-    "contact.email": ("contact", gettext_lazy("The payer's email")),
-    "contact.secondary_email": ("contact", gettext_lazy("The payer's secondary email")),
-    "contact.phone": ("contact", gettext_lazy("The payer's phone")),
-    "name": ("name", gettext_lazy("The name")),
-    "email": ("email", gettext_lazy("The email")),
-    "secondary_email": ("secondary_email", gettext_lazy("The secondary email")),
-    "phone": ("phone", gettext_lazy("The phone")),
+# A request's field → the field of the form that people see, where it has another name there.
+FORM_FIELDS: Final = {
+    "contact.name": "contact",
+    "contact.email": "contact",
+    "contact.secondary_email": "contact",
+    "contact.phone": "contact",
 }
 
 
@@ -115,10 +107,10 @@ def moment(value: datetime | None) -> str:
 
 def broken_rule(error: FieldError) -> tuple[str, str]:
     """The form's field ("" for none in particular) and a sentence about it."""
-    field, name = FIELDS.get(error.field, ("", gettext_lazy("The request")))
-    if error.field.startswith("contact."):
-        return field, _("%(name)s %(rule)s. Change it on the payer's own page.") % {"name": name, "rule": error.rule}
-    return field, f"{name} {error.rule}."
+    if error.field in FORM_FIELDS:
+        text = _("%(broken)s Change it on the payer's own page.") % {"broken": sentence(error)}
+        return FORM_FIELDS[error.field], text
+    return error.field if error.field in FIELDS.keys() - {"request"} else "", sentence(error)
 
 
 def why(error: TrussPortalError | InvalidRequestError) -> str:

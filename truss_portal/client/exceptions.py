@@ -69,10 +69,17 @@ class ProviderError(Exception):
         text = self.message
         if known := ", ".join(filter(None, facts)):
             text += f" ({known})"
-        shown = " ".join(self.body.split())
-        if shown and not shown.startswith("<"):  # a gateway's HTML page tells people nothing
-            text += f" {self.provider} says: {shown[:_SHOWN_OF_BODY]}{'…' if len(shown) > _SHOWN_OF_BODY else ''}"
+        if self.said:
+            text += f" {self.provider} says: {self.said}"
         return text
+
+    @property
+    def said(self) -> str:
+        """The body, as much of it as fits into a sentence; "" where it tells people nothing."""
+        text = " ".join(self.body.split())
+        if text.startswith("<"):  # a gateway's HTML page
+            return ""
+        return f"{text[:_SHOWN_OF_BODY]}…" if len(text) > _SHOWN_OF_BODY else text
 
 
 TrussError = ProviderError

@@ -33,6 +33,7 @@ from truss_portal.conf import conf
 from truss_portal.database import alias, retried
 from truss_portal.exceptions import ConnectRefusedError, EncryptionKeysError, NotConnectedError
 from truss_portal.models import Company, Connection
+from truss_portal.plain_words import told
 
 from .companies import DEFAULT_SLUG, take_over
 from .tokens import TokenSource, let_go_on, token_columns
@@ -202,9 +203,9 @@ def _exchange(attempt: Attempt, code: str) -> Token:
             "Truss didn't take the code that it gave (%(why)s). Begin again. If it happens again, check CLIENT_ID and "
             "CLIENT_SECRET, and that Truss has approved exactly the address %(address)s."
         )
-        problem = text % {"why": error, "address": attempt.redirect_uri}
+        problem = text % {"why": told(error), "address": attempt.redirect_uri}
     except (TrussError, ValueError) as error:
-        problem = _("Truss couldn't be asked for the tokens (%(why)s). Begin again in a moment.") % {"why": error}
+        problem = _("Truss couldn't be asked for the tokens (%(why)s). Begin again in a moment.") % {"why": told(error)}
     # Out here, so that no traceback leads into frames whose variables hold the code and the client secret.
     raise ConnectRefusedError(problem)
 
@@ -216,7 +217,7 @@ def _ask_which_company(token: Token) -> tuple[resources.Company | None, str]:
             return client.fetch_company(), ""
         except TrussError as error:
             logger.warning("Truss could not be asked which company was just connected: %s", error)
-            return None, str(error)
+            return None, told(error)
 
 
 def _attach(chosen: Company | None, columns: dict[str, Any], told: resources.Company | None, problem: str) -> Joined:

@@ -37,6 +37,7 @@ from truss_portal.conf import conf
 from truss_portal.database import alias, retried
 from truss_portal.exceptions import EncryptionKeysError, NeedsReconnectError, NotConnectedError, NotRenewedError
 from truss_portal.models import Company, Connection, Operation
+from truss_portal.plain_words import told
 
 logger = logging.getLogger("truss_portal.connection")
 
@@ -208,7 +209,7 @@ class TokenSource:
                 if not (isinstance(error, TrussError) and ends_connection(error)):
                     self._put_off(error, may_go_on=may_go_on)
                     return
-                self._write_refusal(str(error))
+                self._write_refusal(told(error))
             else:
                 columns = token_columns(token, asked_at) | {"renewed_at": timezone.now()}
                 if retried(lambda: self._unchanged().update(**columns)):
@@ -220,7 +221,7 @@ class TokenSource:
         """Nothing says that the refresh token is dead: it may be tried again. Raises NotRenewedError."""
         logger.warning("The access token of %s could not be renewed yet: %s", self._company, error)
         text = _("The access of %(company)s has run out, and couldn't be renewed just now: %(why)s")
-        problem = self._not_now(text % {"company": self._company, "why": error})
+        problem = self._not_now(text % {"company": self._company, "why": told(error)})
         if not may_go_on:
             raise problem
 

@@ -20,6 +20,7 @@ from truss_portal import actions
 from truss_portal.client import InvalidRequestError
 from truss_portal.models import Company, Contact, PaymentIntent
 from truss_portal.models.contact import name_key
+from truss_portal.plain_words import in_words
 
 from . import cells, columns
 from .columns import BY_FIELD
@@ -183,7 +184,7 @@ class Planner:
         try:
             actions.validate(intent)
         except InvalidRequestError as error:
-            broken = [self._at(rule.field.removeprefix("contact."), rule.rule) for rule in error.errors]
+            broken = [self._at(rule.field.removeprefix("contact."), in_words(rule.rule)) for rule in error.errors]
             return Outcome(wanted, Kind.WRONG, broken)
         intent.contact = self._take(wanted, payer, row)
         return Outcome(

@@ -22,6 +22,7 @@ from truss_portal.client import (
 from truss_portal.database import write_transaction
 from truss_portal.exceptions import ActionRefusedError
 from truss_portal.models import Company, Operation, PaymentIntent, TimelineEntry
+from truss_portal.plain_words import told
 
 from .asking import NOT_ABOUT_THE_INVOICE, Answer
 from .claims import NEVER_REPEATED, given_up, invoices_locked, most_attempts, note_create, release
@@ -236,6 +237,6 @@ def explain(operation: Operation, error: TrussError | ActionRefusedError) -> str
         ) % {"status": error.status}
     if operation.kind == Kind.RESEND_EMAIL and isinstance(error, TrussError) and error.outcome == Outcome.UNKNOWN:
         return _("%(cause)s Whether the payer got the email isn't known. It isn't sent again by itself.") % {
-            "cause": error
+            "cause": told(error)
         }
-    return str(error)
+    return told(error)

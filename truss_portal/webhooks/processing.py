@@ -28,6 +28,7 @@ from truss_portal.conf import conf
 from truss_portal.connection import connect
 from truss_portal.exceptions import LeaseHeldError, TrussPortalError
 from truss_portal.models import Company, PaymentIntent, SyncRun, WebhookEvent
+from truss_portal.plain_words import told
 
 from .claims import ATTEMPTS, Claimed, claim_for_everything, claim_for_invoices
 
@@ -241,13 +242,14 @@ class _Run:
             self._note(f"{self.company}: {why}")
         again = timezone.now() + max(BACKOFF, _asked_for(why))
         self.report.postponed += _still_ours(claimed, events).update(
-            claimed_until=None, attempts=F("attempts") - 1, next_attempt_at=again, error=str(why)
+            claimed_until=None, attempts=F("attempts") - 1, next_attempt_at=again, error=told(why)
         )
 
     def _fail(self, claimed: Claimed, event: WebhookEvent, why: Exception | str) -> None:
         again = None if event.attempts >= ATTEMPTS else _next_attempt(event.attempts, why)
         state = State.WAITING if again else State.GIVEN_UP
-        kept = {"state": state, "next_attempt_at": again, "error": str(why)}
+        text = told(why) if isinstance(why, Exception) else why
+        kept = {"state": state, "next_attempt_at": again, "error": text}
         if not _still_ours(claimed, [event]).update(claimed_until=None, **kept):
             return
         if again:

@@ -25,6 +25,7 @@ from truss_portal.connection import DEFAULT_SLUG, default_company
 from truss_portal.database import alias
 from truss_portal.exceptions import EncryptionKeysError, WebhookRefusedError, WebhookUnreadableError
 from truss_portal.models import Company, WebhookEvent, WebhookSecret
+from truss_portal.plain_words import told
 
 logger = logging.getLogger("truss_portal.webhooks")
 
@@ -133,7 +134,7 @@ def _why_refused(
             addressee.company,
             problem,
         )
-    return str(problem)
+    return told(problem)
 
 
 def _opened(addressee: Addressee, locked: list[EncryptionKeysError]) -> Iterator[str]:
