@@ -342,7 +342,7 @@ class TestAmend:
         truss.pay(str(intent.uid), amount="100.00")
         sync.refresh(intent)
         asked = len(truss.requests())
-        with pytest.raises(ActionRefusedError, match=r"100\.00 of invoice .* at least 101\.00"):
+        with pytest.raises(ActionRefusedError, match=r"\$100\.00 of invoice .* at least \$101\.00"):
             actions.amend(intent, total="100.99")
         with pytest.raises(ActionRefusedError, match="Nothing in invoice"):
             actions.amend(intent, total="120.00")

@@ -8,6 +8,7 @@ For logs and the terminal there is `str(error)`, which also names the request.
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Final
 
@@ -76,6 +77,7 @@ CAUSES: Final = (
     gettext_noop("Truss was asked but its answer didn't arrive, so it is not known whether it was done."),
     gettext_noop("Truss failed while it worked on the request, so it is not known whether it was done."),
     gettext_noop("Truss's answer can't be understood, so it is not known whether it was done."),
+    gettext_noop("The claim ran out before Truss could be asked."),
     gettext_noop("Truss's answer can't be used: %(problem)s."),
     gettext_noop("Truss's answer is longer than %(limit)s bytes."),
     gettext_noop("Truss's answer broke off: %(problem)s"),
@@ -177,3 +179,17 @@ def told(error: Exception) -> str:
             "text": text, "provider": error.provider, "said": error.said,
         }  # fmt: skip
     return text
+
+
+def money(amount: Decimal) -> str:
+    """US dollars, to the cent: $1,234.50.
+
+    Written so in every language: Truss has no other currency and writes it so to the payer, forms and files take the
+    point, and $1.500 for 1,500 dollars would be a mistake waiting to happen.
+    """
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
+
+
+def number(count: int) -> str:
+    """With separators, the same as in amounts: 10,000."""
+    return f"{count:,}"

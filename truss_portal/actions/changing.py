@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from truss_portal import contacts, outbox
+from truss_portal import contacts, outbox, plain_words
 from truss_portal import memo as memo_marks
 from truss_portal.client import UNSET, InvalidRequestError, Unset
 from truss_portal.conf import conf
@@ -87,8 +87,12 @@ def why_not_amendable(intent: PaymentIntent, changes: Mapping[str, Any]) -> str 
     if "total" in changes and changes["total"] - intent.balance_paid < LEAST_LEFT:
         return _(
             "%(paid)s of invoice %(invoice)s is already paid: the new amount must be at least %(least)s, "
-            "as Truss wants at least 1.00 left to pay."
-        ) % {"paid": intent.balance_paid, "invoice": intent, "least": intent.balance_paid + LEAST_LEFT}
+            "as Truss wants at least $1.00 left to pay."
+        ) % {
+            "paid": plain_words.money(intent.balance_paid),
+            "invoice": intent,
+            "least": plain_words.money(intent.balance_paid + LEAST_LEFT),
+        }
     return None
 
 

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Final
 
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from truss_portal import figures
+from truss_portal import figures, plain_words
 from truss_portal.client import FieldError, InvalidRequestError
 from truss_portal.exceptions import NotPayableError, TrussPortalError
 from truss_portal.models import Contact, PaymentIntent
@@ -20,6 +19,9 @@ from truss_portal.plain_words import FIELDS, sentence
 Reason = NotPayableError.Reason
 
 NOTHING: Final = "-"
+
+money = plain_words.money
+number = plain_words.number
 
 # The names are published, their meaning isn't: https://docs.trusspayments.com/api-references/model/PaymentIntentTransaction
 METHODS: Final[dict[str, Promise]] = {
@@ -53,17 +55,6 @@ FORM_FIELDS: Final = {
     "contact.secondary_email": "contact",
     "contact.phone": "contact",
 }
-
-
-def money(amount: Decimal) -> str:
-    """US dollars: Truss has no other currency."""
-    sign = "-" if amount < 0 else ""
-    return f"{sign}${number_format(abs(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
-
-
-def number(count: int) -> str:
-    """With separators: 10,000."""
-    return number_format(count, use_l10n=True, force_grouping=True)
 
 
 def method(name: str) -> str:

@@ -6,7 +6,8 @@
   if (!data || !window.Chart) return;
   const rows = JSON.parse(data.textContent);
   const language = document.documentElement.lang || undefined;
-  const short = new Intl.NumberFormat(language, { style: "currency", currency: "USD", notation: "compact" });
+  // Dollars as the tables have them, in every language: see `money` in plain_words.py.
+  const short = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", notation: "compact" });
 
   const days = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", timeZone: "UTC" });
 
