@@ -98,8 +98,12 @@ class TestImmediately:
     def test_a_small_batch_that_is_finished_goes_back_with_a_message(self, truss: Sandbox, boss: Client) -> None:
         answer = do(boss, "send", *drafts(3), next=url(LIST) + "?status=none")
         assert answer.redirect_chain[-1][0].endswith("?status=none")
-        assert told(answer) == ["3 invoices were sent to Truss."]
-        assert only_batch().operations.count() == 3
+        batch = only_batch()
+        assert told(answer) == [
+            "3 invoices were sent to Truss.",
+            f'What came of each is kept: <a href="{url("batch_change", batch.pk)}">Batch {batch.pk}</a>.',
+        ]
+        assert batch.operations.count() == 3
 
     def test_the_admin_log_has_an_entry_for_each(self, truss: Sandbox, boss: Client) -> None:
         do(boss, "send", *drafts(30))
@@ -199,7 +203,7 @@ class TestLeftOut:
         intents = drafts(3)
         confirmation = act(boss, "send_selected", *intents)
         actions.send(intents[0])
-        sent, left = told(press(boss, confirmation, "send"))
+        sent, left, _kept = told(press(boss, confirmation, "send"))
         assert sent == "2 invoices were sent to Truss."
         assert left == "1 invoice was left out: / INV-0: Sent already."
 
@@ -210,13 +214,33 @@ class TestLeftOut:
         text = text_of(act(boss, "cancel_selected", rows[0]))
         assert "INV-0 Invoice INV-0 has a payment" in text, "alone it is named"
 
-    def test_what_another_batch_has_taken_over_is_counted(self, truss: Sandbox, boss: Client) -> None:
+    def test_what_another_batch_has_taken_over_is_named_in_the_first_one(self, truss: Sandbox, boss: Client) -> None:
         chosen = [intent.pk for intent in drafts(3)]
         first = actions.ask_for_many(Operation.Kind.CREATE, chosen, wait=False)
-        actions.ask_for_many(Operation.Kind.CREATE, chosen[:2], wait=False)
+        second = actions.ask_for_many(Operation.Kind.CREATE, chosen[:2], wait=False)
         text = see(boss, "batch_change", first.pk)
         assert "0 of 1 are done." in text
-        assert "2 more belong to another batch" in text
+        assert "2 invoices were left out" in text
+        assert f"2 Somebody asked for it again before its turn had come: see batch {second.pk}. INV-0 , INV-1" in text
+        assert "nothing was asked for" not in text
+
+    def test_what_is_being_asked_for_at_the_moment_stays_where_it_is(self, truss: Sandbox, boss: Client) -> None:
+        intents = drafts(2)
+        first = actions.ask_for_many(Operation.Kind.CREATE, [intents[0].pk], wait=False)
+        Operation.objects.update(state="sending")
+        second = actions.ask_for_many(Operation.Kind.CREATE, [intent.pk for intent in intents], wait=False)
+        assert first.operations.count() == 1
+        assert [reason for _pk, _name, reason in second.left_out] == ["Truss was being asked for it at that moment."]
+
+    def test_what_was_never_written_down_is_counted_once_it_is_surely_lost(self, boss: Client) -> None:
+        batch = Batch.objects.create(kind="create", chosen=40)
+        page = boss.get(url("batch_change", batch.pk))
+        assert "0 of 0 are done. 40 are still being written down." in text_of(page)
+        assert 'data-truss-unfinished="40"' in page.content.decode(), "the page goes on looking"
+        Batch.objects.update(requested_at=timezone.now() - timezone.timedelta(minutes=3))
+        page = boss.get(url("batch_change", batch.pk))
+        assert "40 more were chosen, and nothing was asked for them: they were deleted since, or" in text_of(page)
+        assert 'data-truss-unfinished="0"' in page.content.decode()
 
     def test_a_batch_without_anything_asked_says_so(self, boss: Client) -> None:
         sent = make.row()
@@ -342,7 +366,7 @@ class TestPages:
         assert "invented: batch" in text
         assert "10,000" in text
         assert "3 batches" in see(boss, "batch_changelist", kind="cancel")
-        assert "By what All Send Cancel" in text
+        assert "By what All Send Refresh Resend the email Cancel" in text
 
     def test_a_sum_of_another_kind_is_shown(self, truss: Sandbox, boss: Client) -> None:
         intent = make.sent()

@@ -18,6 +18,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import escape
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -55,12 +56,20 @@ class KindFilter(admin.SimpleListFilter):
         return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
+class WhoFilter(admin.RelatedOnlyFieldListFilter):
+    """Those who have asked for a batch; nobody is the site's own code."""
+
+    def choices(self, changelist: Any) -> Any:
+        self.empty_value_display = escape(_("The site's own code"))
+        return super().choices(changelist)
+
+
 @admin.register(Batch)
 class BatchAdmin(AskingAdmin[Batch], ReadOnlyAdmin[Batch]):
     """Seen with the permission to view batches. What changes something asks for its own besides."""
 
     list_display = ("what", "requested_at", "requested_by", "chosen_count", "outcome")
-    list_filter = (KindFilter, ("requested_by", admin.RelatedOnlyFieldListFilter), "requested_at")
+    list_filter = (KindFilter, ("requested_by", WhoFilter), "requested_at")
     list_select_related = ("requested_by",)
     empty_text = gettext_lazy(
         "No batches yet. Choose several invoices in their list and send them: how far they are is shown here."

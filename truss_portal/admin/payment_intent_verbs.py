@@ -136,11 +136,7 @@ RESEND: Final = Verb(
         "The first %(count)d are asked for while this page waits. The rest are queued, and truss_push asks Truss."
     ),
     button=gettext_lazy("Resend email"),
-    done=ngettext_lazy(
-        "Truss has emailed the payer of %(count)d invoice again.",
-        "Truss has emailed the payers of %(count)d invoices again.",
-        "count",
-    ),
+    done=ngettext_lazy("%(count)d invoice was emailed again.", "%(count)d invoices were emailed again.", "count"),
     log=gettext_lazy("Emailed again."),
     why_not=why_not_resend,
 )

@@ -5,6 +5,7 @@ Cells are texts, Decimals, dates, and None for nothing. Amounts stay exact, and 
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Final
@@ -13,6 +14,9 @@ from . import cells, xlsx_stream
 
 _TOGETHER: Final = 500
 _BYTE_ORDER_MARK: Final = "\ufeff"
+# Of a sheet's name. https://support.microsoft.com/en-us/office/rename-a-worksheet-3f1f7148-ee83-404d-8ef0-9ff99fbad1f9
+_REFUSED: Final = re.compile(r"[\\/?*\[\]:']")
+_TITLE_MAX: Final = 31
 
 
 def guarded(cell: Any) -> Any:
@@ -34,5 +38,5 @@ def rows_as_csv(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Itera
 
 
 def rows_as_xlsx(title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """All texts are texts: none is ever a formula."""
-    return xlsx_stream.stream(title, headings, rows)
+    """All texts are texts: none is ever a formula. Of the title what Excel refuses is left out."""
+    return xlsx_stream.stream(" ".join(_REFUSED.sub(" ", title).split())[:_TITLE_MAX], headings, rows)
