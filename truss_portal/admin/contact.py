@@ -108,6 +108,7 @@ class ContactAdmin(PayerHints, LeadsToVisibility[Contact]):
     )
 
     class Media:
+        css = {"all": ["truss_portal/invoice.css"]}
         js = ["admin/js/jquery.init.js", "truss_portal/payer.js"]
 
     # --- addresses

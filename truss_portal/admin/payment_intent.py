@@ -158,7 +158,8 @@ class PaymentIntentAdmin(
         except NotConnectedError as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:truss_portal_paymentintent_changelist"))
-        context = {**self.told_of_original(request), **(extra_context or {})}
+        original = self.original_of(request)
+        context = {"duplicate_of": page_link(original) if original else "", **(extra_context or {})}
         return super().add_view(request, form_url, context)
 
     @method_decorator(outside_transactions)

@@ -69,6 +69,8 @@ class PaymentIntentForm(_Form):
                 self.fields[name].widget.attrs["maxlength"] = limit
         if "contact" in self.fields:
             self.fields["contact"].required = True
+            # Who writes an invoice may add a payer, or mend one, and doesn't come to delete one.
+            self.fields["contact"].widget.can_delete_related = False
             self.fields["contact"].widget.attrs["data-truss-hints"] = reverse("admin:truss_portal_contact_hints")
         for name, messages in PLAINLY.items():
             if name in self.fields:

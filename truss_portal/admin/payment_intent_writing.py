@@ -21,7 +21,7 @@ from .payment_intent_buttons import DUPLICATE_OF, may
 from .payment_intent_pages import PaymentIntentPages
 from .payment_intent_verbs import SEND
 from .reports import INVOICES
-from .rows import page_link, person
+from .rows import person
 
 SAVE_AND_SEND = "_send"
 COPIED = ("contact", "total", "addenda", "note", "memo", "send_email", "send_sms")
@@ -46,12 +46,17 @@ class PaymentIntentWriting(PaymentIntentPages):
         chosen = named(request.GET.get(DUPLICATE_OF, ""), 1)
         return self.get_queryset(request).select_related("company", "contact").filter(pk__in=chosen).first()
 
-    def told_of_original(self, request: HttpRequest) -> dict[str, Any]:
-        """What stands above the form where a duplicate is written."""
-        original = self.original_of(request)
-        if original is None:
-            return {}
-        return {"duplicate_of": page_link(original), "about_duplicate": _about(original)}
+    def get_form(
+        self, request: HttpRequest, obj: PaymentIntent | None = None, change: bool = False, **given: Any
+    ) -> Any:
+        """With a word at the fields that aren't copied as they are. The class is made anew for each request."""
+        form = super().get_form(request, obj, change, **given)
+        original = self.original_of(request) if obj is None else None
+        if original is not None:
+            text = _("Not copied: “%(invoice)s” has its own. Give this one another, or none.")
+            form.base_fields["reference"].help_text = text % {"invoice": original}
+            form.base_fields["due_date"].help_text = _about_due(original)
+        return form
 
     # --- saving
 
@@ -101,16 +106,13 @@ def _days(original: PaymentIntent) -> int:
     return max((original.due_date - first).days, 0)
 
 
-def _about(original: PaymentIntent) -> list[str]:
+def _about_due(original: PaymentIntent) -> str:
     days = _days(original)
-    told = [_("Nothing is written until you save. Give it an invoice number of its own, or none.")]
-    if days:
-        text = ngettext(
-            "Its due date is %(count)d day from today, as the original's was from the day it was made.",
-            "Its due date is %(count)d days from today, as the original's was from the day it was made.",
-            days,
-        )
-        told.append(text % {"count": days})
-    else:
-        told.append(_("It has no due date: the original gives none that could be moved."))
-    return told
+    if not days:
+        return _("Not copied: the original has none that could be moved.")
+    text = ngettext(
+        "Moved: %(count)d day from today, as the original's was from the day it was made.",
+        "Moved: %(count)d days from today, as the original's was from the day it was made.",
+        days,
+    )
+    return text % {"count": days}
