@@ -36,7 +36,8 @@ class TrussPortalError(Exception):
     """Something is in the way on this side; Truss was not asked."""
 
     def __init__(self, message: str | Promise = "") -> None:
-        super().__init__(str(message) or gettext(" ".join((self.__doc__ or "").split())))
+        default = " ".join((self.__doc__ or "").split())
+        super().__init__(str(message) or gettext(default))
 
 
 class NotConnectedError(TrussPortalError):
