@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
@@ -12,16 +12,18 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from truss_portal import checkout, memo
+from truss_portal import checkout
 from truss_portal.database import outside_transactions, write_transaction
 from truss_portal.models import Operation, PaymentIntent
 
-from .company_filters import company_filters
-from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter
+from . import payment_intent_search
+from .payment_intent_changelist import COUNTED, Left, PaymentIntentChangeList
+from .payment_intent_filters import AttentionFilter, DueFilter, StatusFilter, companies, filters_by_company
 from .payment_intent_links import PaymentIntentLinks
 from .payment_intent_pages import TOO_MANY
+from .payment_intent_ranges import AmountFilter, DueDateFilter, PayerFilter
 from .payment_intent_verbs import CANCEL, REFRESH, RESEND, SEND, Verb
-from .rows import badge, breakable, only_one_company, two_lines
+from .rows import badge, breakable, two_lines
 from .wording import NO_LINK, NOTHING, day, is_overdue, money
 
 Delivery = PaymentIntent.Delivery
@@ -33,12 +35,29 @@ class PaymentIntentList(PaymentIntentLinks):
 
     list_display = ("number", "link", "payer", "left", "due", "standing", "amount", "paid")
     list_display_links = ("number",)
-    list_filter = (StatusFilter, DueFilter, AttentionFilter, "delivery", "discovered")
+    list_filter = (
+        StatusFilter,
+        DueFilter,
+        PayerFilter,
+        AmountFilter,
+        DueDateFilter,
+        AttentionFilter,
+        "delivery",
+        "discovered",
+    )
     list_select_related = ("company", "contact")
     date_hierarchy = "due_date"
     search_fields = ("reference", "addenda", "contact__name", "contact__email", "contact__secondary_email")
     search_help_text = gettext_lazy("Number, description, payer, email, Truss UID, or the mark in Truss's memo")
-    uid_fields = ("uid", "transactions__uid")
+    # The newest here first: what was just written, imported or found at Truss is what one looks for. It is the order
+    # of the primary key, which no change of a row moves, and which costs nothing.
+    ordering = ("-pk",)
+    # Counting each choice of each filter reads all invoices many times over; the overview has the counts that matter.
+    show_facets = admin.ShowFacets.NEVER
+    counted = COUNTED
+    """So many invoices are counted and added up without being asked for."""
+    always_inside = 100_000
+    """Up to so many, every search looks inside numbers and descriptions; beyond, first only at how they begin."""
     actions = (
         "send_selected",
         "copy_links",
@@ -58,10 +77,13 @@ class PaymentIntentList(PaymentIntentLinks):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Who may not copy links doesn't see them; a company is named where there are several."""
         columns = [name for name in self.list_display if name != "link" or self.has_link_permission(request)]
-        return columns if only_one_company() else [*columns, "company"]
+        return columns if len(companies(request)) <= 1 else [*columns, "company"]
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        return [*self.list_filter, *company_filters(request)]
+        return [*self.list_filter, *filters_by_company(request)]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PaymentIntentChangeList]:
+        return PaymentIntentChangeList
 
     def get_queryset(self, request: HttpRequest) -> Selected:
         """With whether a request about it needs a person."""
@@ -69,10 +91,7 @@ class PaymentIntentList(PaymentIntentLinks):
         return super().get_queryset(request).annotate(stuck=stuck)
 
     def get_search_results(self, request: HttpRequest, queryset: Selected, search_term: str) -> tuple[Selected, bool]:
-        marks = memo.marks(search_term)
-        if marks:
-            return queryset.filter(memo_reference__in=marks), False
-        return super().get_search_results(request, queryset, search_term)
+        return payment_intent_search.find(request, queryset, search_term, self.always_inside), False
 
     @admin.display(description=gettext_lazy("number"), ordering="reference")
     def number(self, intent: PaymentIntent) -> SafeString | str:
@@ -88,7 +107,7 @@ class PaymentIntentList(PaymentIntentLinks):
     def amount(self, intent: PaymentIntent) -> str:
         return money(intent.total)
 
-    @admin.display(description=gettext_lazy("left"), ordering=F("total") - F("balance_paid"))
+    @admin.display(description=gettext_lazy("left"), ordering=Left())
     def left(self, intent: PaymentIntent) -> str:
         return money(intent.balance_due) if intent.balance_due else NOTHING
 

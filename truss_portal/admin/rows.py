@@ -29,7 +29,7 @@ else:
             return cls
 
 
-_UID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+UID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 class TrussAdmin(_ModelAdmin[M]):
@@ -49,7 +49,7 @@ class TrussAdmin(_ModelAdmin[M]):
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
     ) -> tuple[QuerySet[M], bool]:
         """Databases store UUIDs with dashes or without: a uid is compared as one. A pasted link has one in it, too."""
-        found = _UID.search(search_term)
+        found = UID.search(search_term)
         if found and self.uid_fields:
             wanted = Q()
             for field in self.uid_fields:

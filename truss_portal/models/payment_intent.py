@@ -96,7 +96,10 @@ class PaymentIntent(models.Model):
         _("amount"), max_digits=14, decimal_places=2, validators=[MinValueValidator(Decimal("1.00"))]
     )
     addenda = models.CharField(
-        _("description"), max_length=255, help_text=_("1 to 80 characters; also stands on the payments made on it.")
+        _("description"),
+        max_length=255,
+        db_index=True,
+        help_text=_("1 to 80 characters; also stands on the payments made on it."),
     )
     direction = models.SmallIntegerField(_("direction"), default=0, editable=False)
     note = models.TextField(_("note to the payer"), blank=True)
@@ -119,6 +122,7 @@ class PaymentIntent(models.Model):
         max_length=100,
         null=True,
         blank=True,
+        db_index=True,
         help_text=_("This site's own number for it."),
     )
     memo_reference = models.CharField(max_length=LENGTH, unique=True, default=new_mark, editable=False)
@@ -157,9 +161,9 @@ class PaymentIntent(models.Model):
                 name="truss_intent_status",
             ),
             models.Index(fields=["attention"], name="truss_intent_attention"),
-            models.Index(fields=["due_date"], name="truss_intent_due"),
+            # With what the list is narrowed down by besides.
+            models.Index(fields=["due_date", "total", "status"], name="truss_intent_due"),
             models.Index(fields=["total"], name="truss_intent_total"),
-            models.Index(fields=["addenda"], name="truss_intent_addenda"),
             models.Index(fields=["company", "details_due"], name="truss_intent_details_due"),
         ]
         permissions = [
