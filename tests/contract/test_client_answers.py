@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.client.generating import patient_on_the_wire
 from tests.client.loopback import Server, answer, serving
-from tests.contract import contract
+from tests.contract.contract import truss as contract
 from truss_portal.client import (
     CreateInboundPaymentIntentRequest,
     CreateOrUpdateContactRequest,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract import contract
+from tests.contract.contract import truss as contract
 from truss_portal.client import parse_event
 
 EVENTS = contract.events()

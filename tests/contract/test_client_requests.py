@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from jsonschema import ValidationError
 
 from tests.client.generating import TODAY, contact_updates, creates, patient_on_the_wire, updates
-from tests.client.loopback import Received, Server, answer, serving
+from tests.client.loopback import Server, answer, serving
 from tests.client.payloads import page
-from tests.contract import contract
+from tests.contract.contract import truss as contract
 from truss_portal.client import TrussClient, UnansweredError, exchange_code, refresh_token
 
 words = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
@@ -30,42 +30,26 @@ def client(server: Server) -> Iterator[TrussClient]:
         yield client
 
 
-def judged(received: Received) -> str:
-    """The operation that was asked for. Raises when the request isn't a valid one."""
-    parsed: Any = None
-    if received.headers.get("Content-Type") == "application/x-www-form-urlencoded":
-        parsed = dict(parse_qsl(received.body.decode(), strict_parsing=True, keep_blank_values=True))
-    elif received.body:
-        parsed = received.json
-    return contract.check_request(received.method, received.target, received.headers, received.body, parsed)
-
-
-def asked(server: Server) -> list[str]:
-    operations = [judged(received) for received in server.received]
-    server.received.clear()
-    return operations
-
-
 @patient_on_the_wire
 @given(request=creates)
 def test_create(server: Server, client: TrussClient, request: Any) -> None:
     with pytest.raises(UnansweredError):  # the server answers {}
         client.create_payment_intent(request, today=TODAY)
-    assert asked(server) == ["createInboundPaymentIntent"]
+    assert contract.asked(server) == ["createInboundPaymentIntent"]
 
 
 @patient_on_the_wire
 @given(uid=st.uuids(), request=updates)
 def test_update(server: Server, client: TrussClient, uid: Any, request: Any) -> None:
     assert client.update_payment_intent(uid, request, today=TODAY) is None
-    assert asked(server) == ["updateInboundPaymentIntent"]
+    assert contract.asked(server) == ["updateInboundPaymentIntent"]
 
 
 @patient_on_the_wire
 @given(uid=st.uuids(), request=contact_updates())
 def test_update_contact(server: Server, client: TrussClient, uid: Any, request: Any) -> None:
     assert client.update_contact(uid, request) is None
-    assert asked(server) == ["updateContact"]
+    assert contract.asked(server) == ["updateContact"]
 
 
 @patient_on_the_wire
@@ -75,7 +59,7 @@ def test_reading_and_canceling(server: Server, client: TrussClient, uid: Any) ->
     with pytest.raises(UnansweredError):
         client.fetch_payment_intent(uid)
     client.cancel_payment_intent(uid)
-    assert asked(server) == ["getCompany", "retrieveInboundPaymentIntent", "cancelInboundPaymentIntent"]
+    assert contract.asked(server) == ["getCompany", "retrieveInboundPaymentIntent", "cancelInboundPaymentIntent"]
 
 
 @patient_on_the_wire
@@ -85,7 +69,7 @@ def test_list(server: Server, size: int) -> None:
     server.will(answer(page({}, following=following)), answer(page()))
     with TrussClient(server.url, "sandbox-token", page_size=size) as client:
         assert len(list(client.list_payment_intents())) == 2
-    assert asked(server) == ["listInboundPaymentIntents"] * 2
+    assert contract.asked(server) == ["listInboundPaymentIntents"] * 2
 
 
 @patient_on_the_wire
@@ -95,7 +79,7 @@ def test_tokens(server: Server, client_id: str, client_secret: str, code: str, q
         exchange_code(server.url, client_id, client_secret, code, f"https://shop.test/back/?next={quote(query)}")
     with pytest.raises(UnansweredError):
         refresh_token(server.url, client_id, client_secret, refresh_token=code)
-    assert asked(server) == ["requestToken"] * 2
+    assert contract.asked(server) == ["requestToken"] * 2
 
 
 def test_no_operation_is_left_out() -> None:

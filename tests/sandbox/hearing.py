@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.client.loopback import Received
-from tests.contract import contract
+from tests.contract.contract import truss as contract
 from tests.sandbox.conftest import Api
 
 SECRET = "5a" * 32

@@ -70,10 +70,14 @@ class Api:
 
         try:
             return request(auth=auth)
-        except NotAuthenticatedError:
+        except NotAuthenticatedError as error:
             # Without a token in use it was the token's source that refused, and it has done what it can.
-            if not used or self._on_unauthorized is None or not self._on_unauthorized(used[0].token):
+            if not used or self._on_unauthorized is None:
                 raise
+            refusal = error
+        # Out here, so that what goes wrong with the new token doesn't carry the refusal's body along.
+        if not self._on_unauthorized(used[0].token):
+            raise refusal
         return request(auth=auth)
 
     def _name(self, url: str) -> str:
