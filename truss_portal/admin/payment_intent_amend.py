@@ -236,9 +236,7 @@ def _in_place(name: str, writable: set[str]) -> str:
 
 def _about_amending(intent: PaymentIntent) -> str:
     if intent.status not in Status.FINAL:
-        return _(
-            "What you change here is asked of Truss after you have confirmed it. Truss isn't asked to email the payer."
-        )
+        return _("You look over what you change before Truss is asked. Truss isn't asked to email the payer about it.")
     text = _(
         "This invoice is %(status)s: Truss doesn't change its amount, description and note any more. Its due date and "
         "its memo can still be changed."

@@ -15,6 +15,7 @@ from truss_portal.client import FieldError, UpdateInboundPaymentIntentRequest
 from truss_portal.client.request_bodies import ADDENDA_MAX, NOTE_MAX
 from truss_portal.models import PaymentIntent
 
+from .payment_intent_form import say_plainly
 from .timeline import field_name
 from .wording import NOTHING, broken_rule, day, money
 
@@ -53,6 +54,7 @@ class AmendForm(_Form):
         for name, limit in (("addenda", ADDENDA_MAX), ("note", NOTE_MAX), ("memo", _memo_max(intent))):
             if name in self.fields:
                 self.fields[name].widget.attrs["maxlength"] = limit
+        say_plainly(self.fields)
 
     def _post_clean(self) -> None:
         """Writes nothing into a row: the answer from Truss does."""

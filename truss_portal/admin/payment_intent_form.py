@@ -36,6 +36,12 @@ PLAINLY: Final[dict[str, dict[str, Any]]] = {
 }
 
 
+def say_plainly(fields: dict[str, forms.Field]) -> None:
+    for name, messages in PLAINLY.items():
+        if name in fields:
+            fields[name].error_messages |= messages
+
+
 def only_company() -> Company | None:
     """The one company of this site; None when people must choose. Raises NotConnectedError when there is none."""
     companies = list(Company.objects.all()[:2])
@@ -72,9 +78,7 @@ class PaymentIntentForm(_Form):
             # Who writes an invoice may add a payer, or mend one, and doesn't come to delete one.
             self.fields["contact"].widget.can_delete_related = False
             self.fields["contact"].widget.attrs["data-truss-hints"] = reverse("admin:truss_portal_contact_hints")
-        for name, messages in PLAINLY.items():
-            if name in self.fields:
-                self.fields[name].error_messages |= messages
+        say_plainly(self.fields)
 
     def clean(self) -> dict[str, Any] | None:
         super().clean()
