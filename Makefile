@@ -14,7 +14,7 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	if $$python $(NEW_ENOUGH) 2>/dev/null; then echo $$python; break; fi; done)
 endif
 
-.PHONY: help demo test browser services lint docs clean
+.PHONY: help demo test browser services lint messages docs clean
 
 help:
 	@echo "make demo      tell the whole story against the sandbox, then serve the site (ARGS=--no-serve: don't)"
@@ -22,6 +22,7 @@ help:
 	@echo "make browser   the tests that click through pages (need Debian's chromium package)"
 	@echo "make services  the tests with workers of their own (need Redis, RabbitMQ and PostgreSQL on this machine)"
 	@echo "make lint      ruff, mypy and the import rules"
+	@echo "make messages  the translations brought up to date with the texts in the code, and compiled"
 	@echo "make docs      the documentation, in docs/_build/html"
 	@echo "make clean     remove $(VENV), what was built, and the example site's databases"
 
@@ -55,6 +56,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+messages: $(INSTALLED)
+	$(BIN)/python -m tests.messages
 
 docs: $(DOCS_INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

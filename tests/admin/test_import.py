@@ -178,7 +178,7 @@ class TestConfirm:
         make.draft(reference="INV-2", addenda="Order 2", contact={"name": "Payer 2", "email": "ap2@payer.example"})
         page = imported(finance, line(1, Note="Hi"), line(2, Amount="99.00", Phone="5555550100"), line(3, Amount="0"))
         text = text_of(page)
-        assert "march.csv : 1 new and 1 changed invoices over $219.00 were written. Nothing has been sent to" in text
+        assert "march.csv : 2 invoices over $219.00 were written: 1 new, 1 changed. Nothing has been sent to" in text
         assert rows(page) == ["4 INV-3 Amount (column D) must be at least 1.00."]
         new, changed = PaymentIntent.objects.order_by("reference")
         assert (new.reference, new.total, new.note, new.delivery) == ("INV-1", Decimal("120.00"), "Hi", "unsent")

@@ -53,7 +53,7 @@ def test_a_file_is_uploaded_looked_at_imported_and_sent(
     expect(wrong).to_contain_text("Amount (column D) is unclear (“1.234,50”): write the cents after a point")
     assert PaymentIntent.objects.count() == 1, "looking writes nothing"
     page.get_by_role("button", name="Import the 3 good ones").click()
-    expect(page.get_by_text("2 new and 1 changed invoices over $360.00 were written.")).to_be_visible()
+    expect(page.get_by_text("3 invoices over $360.00 were written: 2 new, 1 changed.")).to_be_visible()
     expect(page.get_by_role("heading", name="1 line was wrong")).to_be_visible()
     page.get_by_role("button", name="Send these 2 to Truss …").click()
     expect(page.get_by_text("2 invoices over $240.00 are sent to Truss.")).to_be_visible()

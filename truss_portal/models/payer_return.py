@@ -29,4 +29,5 @@ class PayerReturn(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"{self.payment_intent or _('no invoice')}: {self.claimed_result or '-'}"
+        invoice = self.payment_intent or _("no invoice")
+        return f"{invoice}: {self.claimed_result or '-'}"
