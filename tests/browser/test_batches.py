@@ -1,7 +1,10 @@
 """A large send as finance staff see it: its page, which refreshes itself, and what they do about what is stuck."""
 
+import csv
+import io
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,13 +12,14 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from openpyxl import load_workbook
+from playwright.sync_api import BrowserContext, Download, Page, Route, expect
 
 from tests import make
 from tests.browser.conftest import LiveSite
-from truss_portal import actions, memo, outbox
+from truss_portal import actions, memo, outbox, sync
 from truss_portal.connection import default_company
-from truss_portal.models import Batch, Operation, PaymentIntent
+from truss_portal.models import Batch, Contact, Operation, PaymentIntent
 
 pytestmark = pytest.mark.browser
 
@@ -212,6 +216,135 @@ def test_a_lost_send_is_looked_for_and_sent_again(live_site: LiveSite, page: Pag
     expect(page.get_by_text("1 invoice was sent to Truss.")).to_be_visible()
     assert page.url.endswith(f"{INVOICES}{intent.pk}/change/")
     assert len(live_site.truss.payment_intents()) == 1
+
+
+def at_truss(count: int) -> list[PaymentIntent]:
+    intents = drafts(count)
+    actions.ask_for_many(Operation.Kind.CREATE, [intent.pk for intent in intents])
+    return intents
+
+
+def choose_everything(site: LiveSite, page: Page, count: int, action: str) -> None:
+    site.sign_in(page)
+    page.goto(f"{site.url}{INVOICES}")
+    page.locator("#action-toggle").check()
+    if count > 50:
+        page.get_by_role("button", name=f"Select all {count} invoices").click()
+    page.get_by_label("Action:").select_option(label=action)
+    page.locator(".actions button[name=index]").click()
+
+
+def rows_of(download: Download) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(download.path().read_text("utf-8-sig"), newline="")))
+
+
+def test_sixty_are_emailed_again_with_progress_and_a_result_to_come_back_to(live_site: LiveSite, page: Page) -> None:
+    intents = at_truss(60)
+    intents[0].refresh_from_db()
+    live_site.truss.pay(str(intents[0].uid), "120.00")
+    sync.sync_all(default_company())
+    choose_everything(live_site, page, 60, "Resend email")
+    expect(page.get_by_text("Truss emails the payers of 59 invoices again, with $7,080.00")).to_be_visible()
+    expect(page.get_by_text("Truss sends 59 emails. They go to 8 addresses.")).to_be_visible()
+    expect(page.get_by_text("1 invoice is left out")).to_be_visible()
+    assert live_site.truss.mailbox() == []
+    button = page.get_by_role("button", name="Resend email")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("25 of 59 are done.")).to_be_visible()
+    expect(page.get_by_role("button", name="Go on now")).to_be_visible()
+    page.evaluate("window.stayed = true")
+    with pushing():
+        expect(page.get_by_text("59 of 59 are done.", exact=True)).to_be_visible(timeout=PATIENT)
+    assert page.evaluate("window.stayed"), "it was never loaded again"
+    assert len(live_site.truss.mailbox()) == 59
+
+    page.goto(f"{live_site.url}{INVOICES}")
+    page.get_by_role("link", name="Batches", exact=True).last.click()
+    page.get_by_role("link", name=re.compile("Resend the email: batch")).click()
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert found.value.suggested_filename.endswith(".csv")
+    _head, *rows = rows_of(found.value)
+    assert len(rows) == 60
+    assert {row[5] for row in rows} == {"Emailed again", "Left out"}
+    assert [row[0] for row in rows if row[5] == "Left out"] == ["INV-0"]
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Download as XLSX").click()
+    sheet = load_workbook(io.BytesIO(found.value.path().read_bytes())).active
+    assert sheet is not None
+    assert sheet.max_row == 61
+
+
+def test_after_the_back_button_the_page_says_what_was_done_meanwhile(live_site: LiveSite, page: Page) -> None:
+    ids = ",".join(str(intent.pk) for intent in at_truss(2))
+    live_site.sign_in(page)
+    page.goto(f"{live_site.url}{INVOICES}resend/?ids={ids}")
+    expect(page.get_by_text("Truss sends 2 emails.")).to_be_visible()
+    page.get_by_role("button", name="Resend email").click()
+    expect(page.get_by_text("2 invoices were emailed again.")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("2 of these invoices were emailed again within the last 24 hours already.")).to_be_visible()
+    assert len(live_site.truss.mailbox()) == 2
+
+
+def test_sixty_are_refreshed_and_what_is_gone_is_named(live_site: LiveSite, page: Page) -> None:
+    at_truss(60)
+    paid, gone = PaymentIntent.objects.order_by("pk")[:2]
+    live_site.truss.pay(str(paid.uid), "20.00")
+    live_site.truss.vanish(str(gone.uid))
+    choose_everything(live_site, page, 60, "Refresh from Truss")
+    expect(page.get_by_text("Truss is asked about 60 invoices, with $7,200.00 left to pay.")).to_be_visible()
+    expect(page.get_by_text("Nothing changes at Truss")).to_be_visible()
+    page.get_by_role("button", name="Refresh from Truss").click()
+    expect(page.get_by_text("25 of 60 are done.")).to_be_visible()
+    live_site.truss.fault("latency", method="GET", path="inbound/", count=None, seconds=0.4)
+    with pushing():
+        expect(page.locator("#truss-batch strong").first).to_have_text(
+            re.compile(r"^(2[6-9]|[345]\d) of 60 are done\.$"), timeout=PATIENT
+        )
+    expect(page.get_by_text("60 of 60 are done.", exact=True)).to_be_visible(timeout=PATIENT)
+    expect(page.get_by_text("Finished; 1 couldn't be brought up to date.").first).to_be_visible()
+    expect(page.get_by_role("heading", name="What couldn't be brought up to date")).to_be_visible()
+    expect(page.get_by_role("row", name=f"{gone} Done No longer found at Truss.")).to_be_visible()
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Download as CSV").click()
+    told = {row[0]: row[5] for row in rows_of(found.value)[1:]}
+    assert (told[str(paid)], told[str(gone)], len(told)) == ("Up to date", "Not found at Truss", 60)
+    paid.refresh_from_db()
+    assert paid.balance_paid == 20
+
+
+def test_more_links_than_a_page_shows_are_downloaded(live_site: LiveSite, page: Page) -> None:
+    company = make.company()
+    payer = Contact.objects.create(company=company, name="Acme", email="ap@acme.test", uid=uuid.uuid4())
+    PaymentIntent.objects.bulk_create(
+        PaymentIntent(company=company, contact=payer, uid=uuid.uuid4(), total="5.00", addenda=f"Job {number}",
+                      delivery="sent", status="Pending")
+        for number in range(510)
+    )  # fmt: skip
+    choose_everything(live_site, page, 510, "Copy checkout links")
+    expect(page.get_by_text("510 checkout links over $2,550.00: too many for one page")).to_be_visible()
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Download as CSV").press("Enter")
+    assert len(rows_of(found.value)) == 511
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", [Operation.Kind.RESEND_EMAIL, Operation.Kind.REFRESH])
+def test_nothing_on_these_pages_keeps_anybody_out(
+    live_site: LiveSite, new_context: Callable[..., BrowserContext], scheme: str, kind: Operation.Kind
+) -> None:
+    intents = at_truss(3)
+    batch = actions.ask_for_many(kind, [intent.pk for intent in [*intents, make.draft(reference="DRAFT")]], wait=False)
+    page = new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme).new_page()
+    open_batch(live_site, page, batch)
+    expect(page.get_by_role("link", name="Download as CSV")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    verb = "resend" if kind == Operation.Kind.RESEND_EMAIL else "refresh"
+    page.goto(f"{live_site.url}{INVOICES}{verb}/?ids={','.join(str(intent.pk) for intent in intents)}")
+    expect(page.get_by_role("heading", name="3 invoices are left out")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

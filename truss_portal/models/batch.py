@@ -18,7 +18,7 @@ class Batch(models.Model):
     )
     requested_at = models.DateTimeField(_("asked"), default=timezone.now)
     chosen = models.PositiveIntegerField(_("chosen"), default=0)
-    # What a page that asks first carries: sent twice, by two clicks or by the back button, it asks once. NULL where
+    # What a page that asks first carries: sent twice, by two clicks or by a browser, it asks once. NULL where
     # nobody was asked: the unique key lets any number of NULLs stand.
     confirmation = models.CharField(max_length=32, null=True, unique=True, editable=False)  # noqa: DJ001
     left_out = models.JSONField(
