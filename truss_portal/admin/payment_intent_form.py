@@ -51,9 +51,13 @@ def only_company() -> Company | None:
 
 
 class PayerSelect(AutocompleteSelect):
-    """Searches payers at the address that answers with their emails too."""
+    """Searches payers at the address that answers with their emails too, and knows where to ask about namesakes."""
 
     url_name = "%s:truss_portal_contact_choices"
+
+    def build_attrs(self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None) -> dict[str, Any]:
+        attrs = super().build_attrs(base_attrs, extra_attrs)
+        return attrs | {"data-truss-hints": reverse("admin:truss_portal_contact_hints")}
 
 
 class PayerField(_PayerField):
@@ -77,7 +81,6 @@ class PaymentIntentForm(_Form):
             self.fields["contact"].required = True
             # Who writes an invoice may add a payer, or mend one, and doesn't come to delete one.
             self.fields["contact"].widget.can_delete_related = False
-            self.fields["contact"].widget.attrs["data-truss-hints"] = reverse("admin:truss_portal_contact_hints")
         say_plainly(self.fields)
 
     def clean(self) -> dict[str, Any] | None:
