@@ -83,6 +83,26 @@ TRUSS_SANDBOX: dict[str, Any] = {
     "ALLOWED_REDIRECTS": [TRUSS_PORTAL["RETURN_URL"]] if TRUSS_PORTAL["RETURN_URL"] else [],
 }
 
+_TRUSTIST_TYPES: dict[str, Any] = {
+    "ENVIRONMENT": str,
+    "API_URL": str,
+    "CLIENT_ID": str,
+    "CLIENT_SECRET": str,
+    "TIMEOUT": _seconds,
+    "WEBHOOK_TOKEN": _comma_separated,
+}
+TRUSTIST: dict[str, Any] = {}
+if USES_SANDBOX:
+    TRUSTIST |= {
+        "ENVIRONMENT": "local",
+        "API_URL": f"{SITE_URL}/sandbox/trustist",
+        "CLIENT_ID": "trustist-client",
+        "CLIENT_SECRET": "trustist-secret",
+    }
+TRUSTIST |= {
+    key: convert(env.str(f"TRUSTIST_{key}")) for key, convert in _TRUSTIST_TYPES.items() if f"TRUSTIST_{key}" in env
+}
+
 # A key that everybody can read is good enough for a site that only this machine can reach.
 SECRET_KEY = env.str("SECRET_KEY", default="insecure: for this machine only") if DEBUG else env.str("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
@@ -105,6 +125,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "truss_portal",
+    "truss_portal.trustist",
     "example_project.orders",
 ]
 if USES_SANDBOX:

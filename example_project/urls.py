@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("example_project.orders.urls")),
     path("admin/", admin.site.urls),
     path("truss/", include("truss_portal.urls")),
+    path("trustist/", include("truss_portal.trustist.urls")),
 ]
 if apps.is_installed("truss_portal.sandbox"):
     urlpatterns.append(path("sandbox/", include("truss_portal.sandbox.urls")))

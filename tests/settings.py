@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
     "truss_portal",
     "truss_portal.sandbox",
+    "truss_portal.trustist",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -87,4 +88,10 @@ TRUSS_PORTAL = {
     "ENVIRONMENT": "local",
     "API_URL": "http://127.0.0.1:1",  # nobody listens there: the `truss` fixture puts the sandbox's address here
     "ACCESS_TOKEN": "sandbox-token",
+}
+TRUSTIST = {
+    "ENVIRONMENT": "local",
+    "API_URL": "http://127.0.0.1:1/trustist",  # as above: the `trustist` fixture puts the sandbox's address here
+    "CLIENT_ID": "trustist-client",
+    "CLIENT_SECRET": "trustist-secret",
 }

@@ -19,6 +19,7 @@ from truss_portal import actions, checklist, encryption, roles, sync
 from truss_portal.connection import default_company
 from truss_portal.models import Company, Connection, Operation, PaymentIntent, SyncRun, WebhookEvent, WebhookSecret
 from truss_portal.testing.sandbox import Sandbox
+from truss_portal.trustist import sync as trustist_sync
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +33,9 @@ def ready(truss: Sandbox, settings: Any) -> Sandbox:
         "RETURN_URL_ALLOWLISTED": True,
         "WEBHOOK_SECRETS": ["0" * 64],
     }
+    settings.TRUSTIST = settings.TRUSTIST | {"API_URL": truss.trustist.url, "WEBHOOK_TOKEN": "0" * 32}
     sync.sync_all(default_company())
+    trustist_sync.sync()
     return truss
 
 
@@ -45,10 +48,11 @@ def test_a_site_on_which_all_is_well(ready: Sandbox) -> None:
     make.sent()
     status, out, err = run("truss_check")
     assert (status, err) == (0, "")
-    assert out.count("  ok  ") == 17, out
+    assert out.count("  ok  ") == 22, out
     assert "This site" in out
     assert "Company default" in out
     assert "shop.example" in out
+    assert "Trustist merchants" in out
 
 
 def test_json_is_one_object(ready: Sandbox) -> None:

@@ -139,7 +139,7 @@ class WebhookView(View):
         addressee = webhooks.addressee(company)
         if addressee is None:
             raise Http404(_("There is no company “%(slug)s” in this environment.") % {"slug": company})
-        body = _read(request)
+        body = read_body(request, webhooks.BODY_MAX)
         if body is None:
             error = webhooks.refuse(
                 addressee.company, _("It is longer than %(max)d bytes.") % {"max": webhooks.BODY_MAX}
@@ -151,18 +151,21 @@ class WebhookView(View):
         return HttpResponse()
 
 
-def _read(request: HttpRequest) -> bytes | None:
-    """The raw body, or None where it is too long: nobody's body is read any further than that."""
+def read_body(request: HttpRequest, most: int) -> bytes | None:
+    """The raw body, or None where it has more bytes: nobody's body is read any further than that.
+
+    Raises BadRequest where it breaks off.
+    """
     told = request.META.get("CONTENT_LENGTH") or "0"
-    if told.isascii() and told.isdigit() and int(told[:9]) > webhooks.BODY_MAX:
+    if told.isascii() and told.isdigit() and int(told[:9]) > most:
         return None
     body = b""
     try:
-        while len(body) <= webhooks.BODY_MAX and (more := request.read(webhooks.BODY_MAX + 1 - len(body))):
+        while len(body) <= most and (more := request.read(most + 1 - len(body))):
             body += more
     except UnreadablePostError:
         raise BadRequest(_("The webhook broke off.")) from None
-    return body if len(body) <= webhooks.BODY_MAX else None
+    return body if len(body) <= most else None
 
 
 def _state(intent: PaymentIntent, claimed: str) -> str:

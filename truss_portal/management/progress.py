@@ -10,9 +10,11 @@ from tqdm import tqdm
 class ProgressBars:
     """A bar for each step of a run, on standard error; nothing where that isn't a terminal."""
 
-    TITLES = {"list": "Listing", "look": "Looking closer", "send": "Sending"}
+    TITLES = {"list": "Listing", "look": "Looking closer", "send": "Sending", "keys": "Asking for keys"}
 
-    def __init__(self, stderr: OutputWrapper, *, wanted: bool) -> None:
+    def __init__(self, stderr: OutputWrapper, *, wanted: bool, unit: str = "invoice") -> None:
+        """`unit` is what is counted, in the singular."""
+        self._unit = unit
         self._wanted = wanted and stderr.isatty()
         self._stderr = stderr
         self._bars: dict[str, tqdm[Any]] = {}
@@ -32,7 +34,7 @@ class ProgressBars:
         bar = self._bars.get(step)
         if bar is None:
             bar = self._bars[step] = tqdm(
-                desc=self.TITLES.get(step, step), unit="invoice", file=self._stderr, total=total
+                desc=self.TITLES.get(step, step), unit=self._unit, file=self._stderr, total=total
             )
         bar.total = total
         bar.update(done - bar.n)
