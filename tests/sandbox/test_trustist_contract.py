@@ -1,4 +1,4 @@
-"""The running sandbox against `trustist.openapi.yaml`, by schemathesis: valid and invalid requests, and every answer."""
+"""The pretend Trustist against `trustist.openapi.yaml`, by schemathesis: requests of all kinds, and every answer."""
 
 import copy
 import uuid
