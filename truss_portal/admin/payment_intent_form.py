@@ -1,7 +1,7 @@
 """Writing an invoice while it is still ours."""
 
 import copy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
@@ -71,6 +71,13 @@ class PaymentIntentForm(_Form):
     class Meta:
         model = PaymentIntent
         fields = (*actions.WRITTEN_BY_PEOPLE, "company")
+        help_texts: ClassVar = {
+            "total": _("US dollars, at least 1.00."),
+            "addenda": _("1 to 80 characters; also stands on the payments made on it."),
+            "due_date": _("From tomorrow on, or empty for none."),
+            "note": _("Up to 500 characters. The payer sees it."),
+            "memo": _("Up to 484 characters. The payer doesn't see it."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
