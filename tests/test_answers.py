@@ -378,6 +378,25 @@ def test_a_token_that_will_not_do_is_never_a_reason_to_give_up(truss: Sandbox, k
     assert wish.done_at(truss) == 1
 
 
+@pytest.mark.parametrize("token", ["pasted\n", "two words", "clé", "Bearer x"])
+def test_a_token_that_can_t_be_sent_keeps_all_waiting_until_it_is_mended(
+    truss: Sandbox, settings: Any, token: str
+) -> None:
+    """It is a mistake in the settings: nothing is wrong with the invoice, and nothing is refused because of it."""
+    intent = make.draft()
+    operation = actions.send(intent)
+    sane = settings.TRUSS_PORTAL
+    settings.TRUSS_PORTAL = sane | {"ACCESS_TOKEN": token}
+    outbox.perform([operation.pk])
+    operation.refresh_from_db()
+    intent.refresh_from_db()
+    assert (operation.state, operation.attempts, intent.delivery) == (State.QUEUED, 0, Delivery.QUEUED)
+    assert "has a character that can't be sent" in operation.error
+    assert token.strip() not in operation.error
+    settings.TRUSS_PORTAL = sane
+    assert [shown.state for shown in pushed()] == [State.DONE]
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 429, 500])
 def test_no_token_is_in_what_is_kept_of_an_answer(settings: Any, status: int) -> None:
     """Truss, or a gateway in between, may repeat the request to us, its header included."""

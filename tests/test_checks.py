@@ -59,6 +59,10 @@ KEY = "bmV3" * 10 + "bmU="
         (GOOD | {"WEBHOOK_SECRETS": ["not hex"], "WEBHOOK_SECRET_ENCODING": "hex"}, ["truss_portal.E015"]),
         (GOOD | {"WEBHOOK_SECRETS": ["not hex"]}, []),
         (GOOD | {"WEBHOOK_SECRET_ENCODING": "base64"}, ["truss_portal.E016"]),
+        (GOOD | {"ACCESS_TOKEN": "pasted\n"}, ["truss_portal.E017"]),
+        (GOOD | {"ACCESS_TOKEN": "two words"}, ["truss_portal.E017"]),
+        (GOOD | {"ACCESS_TOKEN": "clé"}, ["truss_portal.E017"]),
+        (GOOD | {"ACCESS_TOKEN": b"bytes"}, ["truss_portal.E017"]),
     ],
 )
 def test_what_cannot_work_is_said_with_a_hint(settings: Any, given: Any, ids: list[str]) -> None:

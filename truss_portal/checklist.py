@@ -23,6 +23,7 @@ from truss_portal.checks import check_settings
 from truss_portal.client import NotAllowedError, NotFoundError, TrussClient, TrussError
 from truss_portal.conf import PORTAL_URLS, conf
 from truss_portal.connection import connect
+from truss_portal.connection.joining import missing_scopes
 from truss_portal.exceptions import EncryptionKeysError, NotConnectedError
 from truss_portal.models import Company, Connection, Operation, PaymentIntent, SyncRun, TimelineEntry, WebhookEvent
 
@@ -247,8 +248,7 @@ def _scopes(company: Company, client: TrussClient) -> Point:
     step = _("Connect the company again and let its user grant everything; a fixed token needs them from Truss.")
     connection = Connection.objects.filter(company=company).first()
     if connection is not None and connection.scope:
-        granted = connection.scope.replace(conf.oauth_scope_delimiter, " ").replace(",", " ").split()
-        missing = [scope for scope in conf.oauth_scopes if scope not in granted]
+        missing = missing_scopes(connection)
         if missing:
             text = _("Not granted: %s.") % ", ".join(missing)
             return Point("scopes", title, Verdict.BROKEN, text, step)

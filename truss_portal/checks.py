@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
-from truss_portal.conf import DEFAULTS, ENVIRONMENTS, conf, is_loopback
+from truss_portal.conf import DEFAULTS, ENVIRONMENTS, conf, is_loopback, is_token
 from truss_portal.encryption import is_key
 
 
@@ -32,6 +32,7 @@ def check_settings(**_arguments: Any) -> list[CheckMessage]:
         return found
     return [
         *found,
+        *_access_token(raw),
         *_addresses(raw),
         *_return_url(),
         *_numbers(raw),
@@ -57,6 +58,16 @@ def _environment() -> Iterator[CheckMessage]:
             f'TRUSS_PORTAL["ENVIRONMENT"] is {conf.environment!r}.',
             hint=f"It must be one of {', '.join(ENVIRONMENTS)}.",
             id="truss_portal.E002",
+        )
+
+
+def _access_token(raw: dict[str, Any]) -> Iterator[CheckMessage]:
+    """The token itself is never shown."""
+    if raw.get("ACCESS_TOKEN") and not is_token(raw["ACCESS_TOKEN"]):
+        yield Error(
+            'TRUSS_PORTAL["ACCESS_TOKEN"] has a character that can\'t be sent.',
+            hint="It must be exactly as Truss gave it: printable ASCII, without a space, or a line break at its end.",
+            id="truss_portal.E017",
         )
 
 

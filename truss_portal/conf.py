@@ -180,6 +180,11 @@ class Conf:
         return float(self._get("UNCONFIRMED_GRACE"))
 
 
+def is_token(value: object) -> bool:
+    """Whether it can stand in a request's header: a space, or the line break at the end of a pasted one, can't."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value and bool(value)
+
+
 def is_loopback(url: str) -> bool:
     """Whether the address is this machine's own, where plain http is fine."""
     return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from truss_portal.client import LONGEST_REST, TrussClient
-from truss_portal.conf import conf
+from truss_portal.conf import conf, is_token
 from truss_portal.database import alias
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.models import Company
@@ -40,6 +40,13 @@ def connect(company: Company, *, hurried: bool = False) -> TrussClient:
         source.prepare()
     elif not (conf.access_token and company.slug == DEFAULT_SLUG):
         raise NotConnectedError(_why_no_token(company))
+    elif not is_token(conf.access_token):
+        raise NotConnectedError(
+            _(
+                'TRUSS_PORTAL["ACCESS_TOKEN"] has a character that can\'t be sent, such as a space, or a line break at '
+                "its end: set it exactly as Truss gave it."
+            )
+        )
     connecting, reading = conf.timeout
     if hurried:
         connecting, reading = min(connecting, HURRIED_TIMEOUT[0]), min(reading, HURRIED_TIMEOUT[1])
