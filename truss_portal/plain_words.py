@@ -132,6 +132,9 @@ OUR_SIDE: Final = (
     gettext_noop("That can't be done with this invoice as it stands."),
     gettext_noop("A payer couldn't use a checkout link of this invoice."),
     gettext_noop("Another sync of this company is running."),
+    gettext_noop(
+        "This import isn't kept any more: it is done already, or too old. Upload the file again to see how things are."
+    ),
 )
 
 TEXTS: Final = (*RULES, *CAUSES, *SIGNATURES, *OUR_SIDE)
