@@ -63,7 +63,7 @@ def test_overdue_is_said_in_a_word(boss: Client) -> None:
         ({"missing_since": timezone.now()}, "Not found at Truss"),
         ({"attention": "It is there twice."}, "Needs a person"),
         ({"uid": None, "status": "", "delivery": "queued"}, "Waiting to be sent"),
-        ({"uid": None, "status": "", "delivery": "failed"}, "Refused"),
+        ({"uid": None, "status": "", "delivery": "failed"}, "Couldn't be sent"),
         ({"uid": None, "status": "", "delivery": "unconfirmed"}, "Not confirmed"),
         ({"uid": None, "status": "", "delivery": "unsent"}, "Not sent yet"),
     ],

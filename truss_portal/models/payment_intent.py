@@ -74,7 +74,8 @@ class PaymentIntent(models.Model):
         SENDING = "sending", _("Being sent")
         UNCONFIRMED = "unconfirmed", _("Not confirmed")
         SENT = "sent", _("Sent")
-        FAILED = "failed", _("Refused")
+        # Refused by Truss, or given up: its operation, and `delivery_error`, tell which and why.
+        FAILED = "failed", _("Couldn't be sent")
 
     Status = Status
 
