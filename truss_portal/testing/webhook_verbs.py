@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ class SandboxError(Exception):
     """The pretend Truss could not be started, or refused what it was told."""
 
 
-class WebhookVerbs:
+class WebhookVerbs(abc.ABC):
     """Methods raise SandboxError when the process refuses or doesn't answer."""
 
     def _dict(self, method: str, what: str, /, **sent: Any) -> dict[str, Any]:
@@ -23,8 +24,8 @@ class WebhookVerbs:
     def _list(self, what: str) -> list[dict[str, Any]]:
         return list(self._call("GET", what))
 
-    def _call(self, method: str, what: str, /, **sent: Any) -> Any:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _call(self, method: str, what: str, /, **sent: Any) -> Any: ...
 
     def webhook_events(self) -> list[dict[str, Any]]:
         """All events since an address was named, oldest first.

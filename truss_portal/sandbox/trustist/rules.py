@@ -97,14 +97,15 @@ def move_to(invitation: Invitation, step: str) -> Invitation:
 
 def take_next_step(pk: int, expected: str) -> None:
     """By itself, unless it has been moved meanwhile, or is gone."""
-    found = Invitation.objects.filter(pk=pk, status=expected).first()
-    if found is None or found.next_step is None:
+    found = Invitation.objects.filter(pk=pk).first()
+    if found is None:
         return
     partner = partner_of(found)
     with writing(partner):
         invitation = Invitation.objects.filter(pk=pk, status=expected).first()
-        if invitation is not None and invitation.next_step is not None:
-            _take_step(partner, invitation, invitation.next_step)
+        step = invitation and invitation.next_step
+        if invitation and step:
+            _take_step(partner, invitation, step)
             _go_on_later(partner, invitation)
 
 
