@@ -88,7 +88,10 @@ class StatusFilter(admin.SimpleListFilter):
             case "none":
                 return queryset.filter(of_all_companies(request), uid=None)
             case "other":
-                return queryset.at_truss().exclude(status__in=STATUS_LABELS)
+                ours = of_all_companies(request)
+                others = PaymentIntent.objects.filter(ours).exclude(status__in=STATUS_LABELS).order_by()
+                names = others.values_list("status", flat=True).distinct()
+                return queryset.at_truss().filter(ours, status__in=[*names])
             case Status.PAID:
                 # Most of them are: an index wouldn't help to find the first fifty.
                 return queryset.filter(status=Status.PAID)
