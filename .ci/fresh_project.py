@@ -35,6 +35,9 @@ from truss_portal.models import PaymentIntent
 assert PaymentIntent.objects.get().status == "Paid"
 from django.apps import apps
 assert not [table for table in apps.get_models() if table._meta.app_label == "truss_sandbox"]
+from django.utils import translation
+with translation.override("es-mx"):
+    assert translation.gettext("Copy checkout links") == "Copiar enlaces de pago", "the translations are in the wheel"
 """
 
 
