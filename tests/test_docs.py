@@ -12,12 +12,14 @@ from truss_portal.models import PaymentIntent
 from truss_portal.sandbox import conf as sandbox_conf
 from truss_portal.sandbox import faults
 from truss_portal.timeline import SIGNALS
+from truss_portal.trustist import conf as trustist_conf
+from truss_portal.trustist.models import Invitation, MerchantKey
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 APP = Path(truss_portal.__file__).parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)]
-COMMANDS = sorted(path.stem for path in ROOT.glob("**/management/commands/truss_*.py") if ".venv" not in path.parts)
+COMMANDS = sorted(path.stem for path in ROOT.glob("**/management/commands/tru*_*.py") if ".venv" not in path.parts)
 CHECK_IDS = sorted(
     {found for path in APP.rglob("checks.py") for found in re.findall(r'id="([\w.]+)"', path.read_text())}
 )
@@ -34,7 +36,7 @@ def read(page: str) -> str:
 
 def test_there_is_something_to_look_for():
     assert {"truss_sync", "truss_push", "truss_sandbox", "truss_demo"} <= set(COMMANDS)
-    assert {"truss_portal.E001", "truss_sandbox.W001"} <= set(CHECK_IDS)
+    assert {"truss_portal.E001", "truss_sandbox.W001", "truss_trustist.E001"} <= set(CHECK_IDS)
     assert {"client", "mirror", "actions"} <= set(ROOMS)
 
 
@@ -67,6 +69,16 @@ def test_no_setting_is_in_the_reference_that_does_not_exist():
 def test_the_sandbox_page_has_its_settings_and_faults():
     page = read("docs/reference/sandbox.md")
     assert [name for name in (*sandbox_conf.DEFAULTS, *faults.KINDS) if f"`{name}`" not in page] == []
+
+
+def test_the_page_of_trustist_has_its_settings_columns_and_permissions():
+    page = read("docs/reference/trustist.md")
+    named = re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)
+    assert sorted(named) == sorted(trustist_conf.DEFAULTS)
+    for model in (Invitation, MerchantKey):
+        columns = [field.name for field in model._meta.concrete_fields if field.name != "id"]
+        assert [name for name in columns if f"`{name}`" not in page] == []
+        assert [name for name, _text in model._meta.permissions if f"| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("check_id", CHECK_IDS)
