@@ -35,7 +35,7 @@ def find(request: HttpRequest, rows: Rows, text: str, always_inside: int) -> Row
         return rows.filter(memo_reference__in=marks)
     if uid := UID.search(text):
         return rows.filter(_of_uid(request, UUID(uid[0])))
-    found = _begins_with(request, rows, text) if newest(request) > always_inside and not inside else None
+    found = _begins_with(rows, text) if newest(request) > always_inside and not inside else None
     if found is None:
         return _inside(rows, text)
     vars(request)[_ONLY_BEGINNINGS] = True
@@ -54,10 +54,10 @@ def _of_uid(request: HttpRequest, uid: UUID) -> Q:
     return (ours & Q(uid=uid)) | Q(pk__in=[*paid])
 
 
-def _begins_with(request: HttpRequest, rows: Rows, text: str) -> Rows | None:
+def _begins_with(rows: Rows, text: str) -> Rows | None:
     """By the beginning of the number or of the description, or by the payer; None where nothing is."""
     parts = (
-        of_all_companies(request) & _begins(rows.db, "reference", text),
+        _begins(rows.db, "reference", text),
         _begins(rows.db, "addenda", text),
         Q(contact__in=_payers(_words(text))),
     )

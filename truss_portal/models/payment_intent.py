@@ -162,9 +162,9 @@ class PaymentIntent(models.Model):
                 name="truss_intent_status",
             ),
             models.Index(fields=["attention"], name="truss_intent_attention"),
-            # With what the list is narrowed down by besides.
-            models.Index(fields=["due_date", "total", "status"], name="truss_intent_due"),
-            models.Index(fields=["total"], name="truss_intent_total"),
+            # With all that the list adds up, for the same reason.
+            models.Index(fields=["due_date", "total", "balance_paid", "status"], name="truss_intent_due"),
+            models.Index(fields=["total", "balance_paid", "status"], name="truss_intent_total"),
             models.Index(fields=["company", "details_due"], name="truss_intent_details_due"),
         ]
         permissions = [
