@@ -72,6 +72,9 @@ class PaymentIntentList(PaymentIntentLinks):
         "are at Truss already: run manage.py truss_sync."
     )
 
+    class Media:
+        css = {"all": ["truss_portal/list.css"]}
+
     # --- columns
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
