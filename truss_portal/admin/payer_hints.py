@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
@@ -83,14 +84,16 @@ def _similar(others: QuerySet[Contact], name: str, email: str) -> dict[str, Any]
     """The payers whose name or email begins like what was typed so far."""
     alike = Q()
     if len(name) >= ENOUGH:
-        alike |= Q(name__istartswith=name)
+        alike |= Q(name_key__startswith=name_key(name))
     if len(email) >= ENOUGH:
-        alike |= Q(email__istartswith=email) | Q(secondary_email__istartswith=email)
+        alike |= Q(lower_email__startswith=email.lower()) | Q(lower_secondary__startswith=email.lower())
     if not alike:
         return {"heading": "", "similar": []}
+    # Whether a comparison minds letter case is each database's own business.
+    lowered = others.annotate(lower_email=Lower("email"), lower_secondary=Lower("secondary_email"))
     found = [
         {"text": payer(row), "url": reverse("admin:truss_portal_contact_change", args=[row.pk])}
-        for row in others.filter(alike).order_by("name", "pk")[:SHOWN]
+        for row in lowered.filter(alike).order_by("name", "pk")[:SHOWN]
     ]
     return {"heading": _("Payers that are here already:") if found else "", "similar": found}
 

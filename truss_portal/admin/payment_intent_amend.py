@@ -211,13 +211,14 @@ def _waiting(intent: PaymentIntent) -> list[str]:
         intent.operations.under_way().filter(kind=Operation.Kind.AMEND).order_by("pk").values_list("body", flat=True)
     )
     return [
-        _("%(field)s becomes %(value)s") % {"field": field_name(name), "value": _asread(intent, name, value)}
+        _("%(field)s becomes %(value)s") % {"field": field_name(name), "value": _wanted(intent, name, body[name])}
         for body in bodies
-        for name, value in body.items()
+        for name in AmendForm.Meta.fields  # a database keeps no order in JSON
+        if name in body
     ]
 
 
-def _asread(intent: PaymentIntent, name: str, value: Any) -> str:
+def _wanted(intent: PaymentIntent, name: str, value: Any) -> str:
     """A value of a request as people read it."""
     if name == "memo":
         return quoted(memo.without(value or "", intent.memo_reference))
