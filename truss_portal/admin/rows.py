@@ -41,6 +41,8 @@ class TrussAdmin(_ModelAdmin[M]):
     """Where a uid in the search is looked for."""
     show_full_result_count = False
     list_per_page = 50
+    # django-unfold shows the link to add one only where it is told to.
+    show_add_link = True
 
     class Media:
         css = {"all": ["truss_portal/admin.css"]}
