@@ -45,7 +45,9 @@ class Partnership:
         return self.send("POST", "invitations", body)
 
     def invited(self, **changes: Any) -> str:
-        return str(self.invite(**changes).json()["id"])
+        answer = self.invite(**changes)
+        assert answer.status_code == 200, answer.content
+        return str(answer.json()["id"])
 
     def fetch(self, uid: str) -> Any:
         return self.send("GET", f"invitations/{uid}").json()

@@ -1,6 +1,7 @@
 """What the pretend Trustist tells a partner of, over real HTTP; and invitations that move on by themselves."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -173,6 +174,26 @@ def test_a_reset_stops_them(trustist: Partnership) -> None:
     trustist.invited()
     assert len(progress._timers) == 1
     trustist.api.control("POST", "reset")
+    assert progress._timers == set()
+
+
+def test_a_step_that_is_being_taken_brings_no_further_one() -> None:
+    begun, go_on, taken = threading.Event(), threading.Event(), []
+
+    def second() -> None:
+        taken.append("second")
+
+    def first() -> None:
+        begun.set()
+        assert go_on.wait(20)
+        taken.append("first")
+        progress.schedule(600, second)
+
+    progress.schedule(0, first)
+    assert begun.wait(20)
+    threading.Timer(0.05, go_on.set).start()
+    progress.cancel_all()
+    assert taken == ["first"]
     assert progress._timers == set()
 
 

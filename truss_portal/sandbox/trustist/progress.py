@@ -8,6 +8,8 @@ from typing import Any
 from django.db import Error as DatabaseError
 from django.db import connections
 
+_LONGEST_STEP = 30.0  # seconds
+
 _logger = logging.getLogger(__name__)
 _timers: set[threading.Timer] = set()
 _lock = threading.Lock()
@@ -35,10 +37,15 @@ def schedule(seconds: float, step: Callable[..., None], *args: Any) -> None:
 
 def cancel_all() -> None:
     """Waits for the steps that are being taken: afterwards none is. The longest wait is a database's."""
+    # Again and again, because a step that is being taken may schedule the next one.
+    while timers := _all():
+        for timer in timers:
+            timer.cancel()
+            timer.join(_LONGEST_STEP)
+        with _lock:
+            _timers.difference_update(timers)
+
+
+def _all() -> list[threading.Timer]:
     with _lock:
-        timers = list(_timers)
-    for timer in timers:
-        timer.cancel()
-        timer.join(30)
-    with _lock:
-        _timers.difference_update(timers)
+        return list(_timers)
