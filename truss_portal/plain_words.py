@@ -132,6 +132,11 @@ OUR_SIDE: Final = (
     gettext_noop("That can't be done with this invoice as it stands."),
     gettext_noop("A payer couldn't use a checkout link of this invoice."),
     gettext_noop("Another sync of this company is running."),
+    gettext_noop("Truss doesn't answer any more; the rest is left to the next run."),
+    gettext_noop(
+        "Truss knows none of the invoices that it was asked for. Is the address right, and the token this company's?"
+    ),
+    gettext_noop("This file can't be read as a table of invoices."),
     gettext_noop(
         "This import isn't kept any more: it is done already, or too old. Upload the file again to see how things are."
     ),
