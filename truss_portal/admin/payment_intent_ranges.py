@@ -166,9 +166,7 @@ def _between(column: str, first: Decimal | date | None, last: Decimal | date | N
 
 
 class PayerForm(forms.Form):
-    payer = forms.CharField(
-        label=_("Name or email"), required=False, widget=forms.TextInput({"autocomplete": "off", "type": "search"})
-    )
+    payer = forms.CharField(label=_("Name or email"), required=False, widget=forms.TextInput({"autocomplete": "off"}))
 
 
 class PayerFilter(TypedFilter):
