@@ -1,0 +1,6 @@
+"""The tests' own site, dressed by django-jazzmin."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS as PLAIN
+
+INSTALLED_APPS = ["jazzmin", *PLAIN]
