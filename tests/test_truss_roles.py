@@ -47,7 +47,7 @@ def test_three_groups_of_which_each_may_what_the_lesser_may_and_more() -> None:
     assert "truss_portal.cancel_paymentintent" in manager - clerk
     assert {"truss_portal.connect_company", "truss_portal.secrets_company"} <= manager - clerk
     assert {"truss_portal.settle_operation", "truss_portal.retry_operation"} <= manager - clerk
-    assert "Truss viewer: created; permissions added: 10, removed: 0." in out
+    assert f"Truss viewer: created; permissions added: {len(viewer)}, removed: 0." in out
     assert "  + truss_portal.view_paymentintent" in out
 
 
@@ -95,7 +95,8 @@ def test_a_reset_takes_it_away() -> None:
 def test_a_check_tells_and_changes_nothing() -> None:
     status, out, _err = run("truss_roles", "--check")
     assert status == 1
-    assert "Truss manager: would be created; permissions to add: 30, to remove: 0." in out
+    count = len(roles.permissions_of("manager"))
+    assert f"Truss manager: would be created; permissions to add: {count}, to remove: 0." in out
     assert not Group.objects.exists()
     run("truss_roles")
     assert run("truss_roles", "--check")[0] == 0
