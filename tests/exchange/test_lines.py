@@ -24,6 +24,12 @@ class TestHeadings:
         ("headings", "field"),
         [
             (["Invoice number", "INVOICE_NUMBER", " invoice  no. ", "Invoice #", "Ref", "reference"], "reference"),
+            (["Número de factura", "NUMERO DE FACTURA", "Folio"], "reference"),
+            (["Pagador", "Cliente"], "name"),
+            (["Correo electrónico", "correo electronico"], "email"),
+            (["Importe", "Monto"], "total"),
+            (["Descripción", "Concepto"], "addenda"),
+            (["Fecha de vencimiento"], "due_date"),
             (["Payer name", "Customer", "bill-to", "Client Name"], "name"),
             (["Payer email", "E-Mail", "email address"], "email"),
             (["Secondary email", "CC"], "secondary_email"),

@@ -10,6 +10,7 @@ from django.db.models import Case, Count, F, Func, OrderBy, Q, QuerySet, Value, 
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from truss_portal.figures import ExactSum
 from truss_portal.models import PaymentIntent
@@ -73,7 +74,11 @@ class Totals:
     @property
     def shown(self) -> list[tuple[str, str]]:
         """The columns' names and their sums."""
-        return [(_("Amount"), money(self.amount)), (_("Paid"), money(self.paid)), (_("Left"), money(self.left))]
+        return [
+            (_("Amount"), money(self.amount)),
+            (pgettext("amount", "Paid"), money(self.paid)),
+            (_("Left"), money(self.left)),
+        ]
 
     @property
     def number(self) -> str:

@@ -1,5 +1,6 @@
 """The columns of the files, in their order. Their headings are fixed: people's files and programs rely on them."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,8 +28,8 @@ class Column:
 
 
 def key_of(heading: str) -> str:
-    """What two headings have in common that mean the same: letters and digits, without case."""
-    return "".join(character for character in heading.casefold() if character.isalnum())
+    """What two headings have in common that mean the same: letters and digits, without case and accents."""
+    return "".join(character for character in unicodedata.normalize("NFD", heading.casefold()) if character.isalnum())
 
 
 REFERENCE: Final = "reference"
@@ -60,7 +61,8 @@ IMPORTED: Final = (
         EXAMPLE_REFERENCE,
         required=True,
         others=("invoice no", "invoice nr", "invoice num", "invoice", "invoice #", "invoice id", "invoice ref",
-                "invoice reference", "number", "no", "ref", "reference number"),
+                "invoice reference", "number", "no", "ref", "reference number",
+                "número de factura", "factura", "núm. de factura", "folio"),
     ),
     Column(
         NAME,
@@ -70,7 +72,7 @@ IMPORTED: Final = (
         "Example Company LLC",
         required=True,
         others=("payer", "name", "customer", "customer name", "client", "client name", "contact", "contact name",
-                "bill to", "company name"),
+                "bill to", "company name", "nombre del pagador", "pagador", "nombre del cliente", "cliente"),
     ),
     Column(
         EMAIL,
@@ -80,14 +82,15 @@ IMPORTED: Final = (
         "payer@example.com",
         required=True,
         others=("email", "e-mail", "email address", "customer email", "client email", "contact email",
-                "primary email"),
+                "primary email", "correo del pagador", "correo electrónico", "correo", "correo del cliente"),
     ),
     Column(
         SECONDARY_EMAIL,
         "Secondary email",
         _("payer's secondary email"),
         _("Sees the invoices, too. Empty: as it is."),
-        others=("second email", "payer secondary email", "other email", "cc", "cc email", "email 2", "email cc"),
+        others=("second email", "payer secondary email", "other email", "cc", "cc email", "email 2", "email cc",
+                "correo secundario", "correo secundario del pagador"),
     ),
     Column(
         PHONE,
@@ -95,7 +98,8 @@ IMPORTED: Final = (
         _("payer's phone"),
         _("At most 11 digits, for text messages. Empty: as it is."),
         "5555550100",
-        others=("payer phone", "phone number", "telephone", "mobile", "cell", "cell phone", "customer phone"),
+        others=("payer phone", "phone number", "telephone", "mobile", "cell", "cell phone", "customer phone",
+                "teléfono", "teléfono del pagador", "celular"),
     ),
     Column(
         TOTAL,
@@ -105,7 +109,7 @@ IMPORTED: Final = (
         "1234.50",
         required=True,
         others=("total", "amount due", "invoice amount", "invoice total", "total amount", "amount usd", "total usd",
-                "total due", "usd"),
+                "total due", "usd", "importe", "monto", "importe total"),
     ),
     Column(
         ADDENDA,
@@ -114,14 +118,15 @@ IMPORTED: Final = (
         _("1 to 80 characters; the payer sees it, and it stands on the payments."),
         "Example: this line is never imported",
         required=True,
-        others=("invoice description", "subject", "for", "item", "details"),
+        others=("invoice description", "subject", "for", "item", "details", "descripción", "concepto"),
     ),
     Column(
         DUE_DATE,
         "Due date",
         _("due date"),
         _("From tomorrow on; a date cell, or 2026-05-15. Empty: none."),
-        others=("due", "due on", "due by", "date due", "payment due", "payment due date"),
+        others=("due", "due on", "due by", "date due", "payment due", "payment due date",
+                "fecha de vencimiento", "vencimiento", "vence"),
     ),
     Column(
         NOTE,
@@ -129,14 +134,14 @@ IMPORTED: Final = (
         _("note to the payer"),
         _("At most 500 characters. The payer sees it."),
         "Thank you for your business.",
-        others=("notes", "note to payer", "note to the payer", "message", "customer note"),
+        others=("notes", "note to payer", "note to the payer", "message", "customer note", "nota", "nota para el pagador"),
     ),
     Column(
         MEMO,
         "Memo",
         _("private memo"),
         _("At most 484 characters. The payer doesn't see it."),
-        others=("private memo", "internal memo", "internal note", "private note"),
+        others=("private memo", "internal memo", "internal note", "private note", "memo privado", "nota interna"),
     ),
     Column(
         SEND_EMAIL,
@@ -144,7 +149,7 @@ IMPORTED: Final = (
         _("Truss emails the payer"),
         _("yes or no: whether Truss emails the payer when the invoice is sent. Empty: no."),
         "yes",
-        others=("truss emails the payer", "email the payer", "notify by email", "send by email"),
+        others=("truss emails the payer", "email the payer", "notify by email", "send by email", "enviar correo"),
     ),
     Column(
         SEND_SMS,
@@ -152,7 +157,7 @@ IMPORTED: Final = (
         _("Truss texts the payer"),
         _("yes or no: whether Truss texts the payer. Empty: no."),
         "no",
-        others=("truss texts the payer", "text the payer", "send text message", "sms", "notify by text"),
+        others=("truss texts the payer", "text the payer", "send text message", "sms", "notify by text", "enviar mensaje de texto"),
     ),
 )  # fmt: skip
 
