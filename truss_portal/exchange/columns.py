@@ -134,7 +134,8 @@ IMPORTED: Final = (
         _("note to the payer"),
         _("At most 500 characters. The payer sees it."),
         "Thank you for your business.",
-        others=("notes", "note to payer", "note to the payer", "message", "customer note", "nota", "nota para el pagador"),
+        others=("notes", "note to payer", "note to the payer", "message", "customer note", "nota",
+                "nota para el pagador"),
     ),
     Column(
         MEMO,
@@ -157,7 +158,8 @@ IMPORTED: Final = (
         _("Truss texts the payer"),
         _("yes or no: whether Truss texts the payer. Empty: no."),
         "no",
-        others=("truss texts the payer", "text the payer", "send text message", "sms", "notify by text", "enviar mensaje de texto"),
+        others=("truss texts the payer", "text the payer", "send text message", "sms", "notify by text",
+                "enviar mensaje de texto"),
     ),
 )  # fmt: skip
 
