@@ -346,6 +346,61 @@ class TestSaveAndSend:
         assert PaymentIntent.objects.get().delivery == "unsent"
         assert truss.payment_intents() == []
 
+    def test_a_form_that_is_posted_twice_is_saved_and_sent_once(self, truss: Sandbox, boss: Client) -> None:
+        """Two impatient clicks, or the back button: the payer is asked for the money once."""
+        contact = payer()
+        mark = boss.get(url("paymentintent_add")).context["new_mark"]
+        typed = form(contact=contact, _send="1") | {"new-mark": mark}
+        wrong = boss.post(url("paymentintent_add"), typed | {"total": "0.10"})
+        assert wrong.context["new_mark"] == mark, "a corrected form is the same invoice"
+        boss.post(url("paymentintent_add"), typed)
+        again = boss.post(url("paymentintent_add"), typed, follow=True)
+        intent = PaymentIntent.objects.get()
+        assert again.redirect_chain[-1][0] == url("paymentintent_change", intent.pk)
+        assert told(again)[-1] == "This invoice is saved already, and is not saved a second time."
+        assert len(truss.payment_intents()) == 1
+        assert mark.startswith(intent.memo_reference)
+
+    def test_the_second_of_two_clicks_at_the_same_moment_finds_the_first(self, truss: Sandbox, boss: Client) -> None:
+        """Both have looked for the invoice before either has saved it: the database lets one of them in."""
+        mark = boss.get(url("paymentintent_add")).context["new_mark"]
+        typed = form(contact=payer(), _send="1") | {"new-mark": mark}
+        written: list[PaymentIntent] = []
+
+        def quicker(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            """Right after this click has looked, the other one saves."""
+            answer = execute(sql, params, many, context)
+            if not written and sql.startswith("SELECT") and params and mark.partition(":")[0] in params:
+                written.append(make.row(memo_reference=mark.partition(":")[0], uid=None, delivery="unsent"))
+            return answer
+
+        with connection.execute_wrapper(quicker):
+            answer = boss.post(url("paymentintent_add"), typed)
+        assert answer["Location"] == url("paymentintent_change", written[0].pk)
+        assert PaymentIntent.objects.count() == 1
+        assert truss.payment_intents() == []
+
+    def test_a_number_that_somebody_takes_at_the_same_moment_is_looked_at_again(self, boss: Client) -> None:
+        make.company()
+        taken: list[PaymentIntent] = []
+
+        def quicker(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            answer = execute(sql, params, many, context)
+            if not taken and sql.startswith("SELECT") and params and "INV-1" in params:
+                taken.append(make.row(reference="INV-1"))
+            return answer
+
+        with connection.execute_wrapper(quicker):
+            answer = boss.post(url("paymentintent_add"), form(contact=payer(), reference="INV-1"))
+        # On one connection the other's row goes with this click's transaction: at the second look the number is free.
+        assert (len(taken), answer.status_code) == (1, 302)
+        assert PaymentIntent.objects.get().addenda == "Catering"
+
+    def test_nobody_gives_an_invoice_the_mark_of_another(self, truss: Sandbox, boss: Client) -> None:
+        other = make.row()
+        boss.post(url("paymentintent_add"), form(contact=payer()) | {"new-mark": f"{other.memo_reference}:forged"})
+        assert PaymentIntent.objects.exclude(pk=other.pk).get().memo_reference != other.memo_reference
+
     def test_the_button_is_not_the_one_that_enter_presses(self, boss: Client) -> None:
         make.company()
         content = boss.get(url("paymentintent_add")).content.decode()

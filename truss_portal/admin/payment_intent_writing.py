@@ -1,10 +1,12 @@
 """Writing an invoice: “Save and send”, a duplicate of another one, and the warning of two payers with one name."""
 
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
-from django.db import transaction
+from django.core import signing
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +16,7 @@ from django.utils.translation import ngettext
 
 from truss_portal import actions, contacts, outbox
 from truss_portal.database import alias
+from truss_portal.memo import new_mark
 from truss_portal.models import PaymentIntent
 
 from .asking import named
@@ -23,8 +26,9 @@ from .payment_intent_verbs import SEND
 from .reports import INVOICES
 from .rows import person
 
-SAVE_AND_SEND = "_send"
-COPIED = ("contact", "total", "addenda", "note", "memo", "send_email", "send_sms")
+SAVE_AND_SEND: Final = "_send"
+NEW_MARK: Final = "new-mark"
+COPIED: Final = ("contact", "total", "addenda", "note", "memo", "send_email", "send_sms")
 
 
 class PaymentIntentWriting(PaymentIntentPages):
@@ -60,7 +64,35 @@ class PaymentIntentWriting(PaymentIntentPages):
 
     # --- saving
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form brings the mark that its invoice will have: two clicks on “Save and send” are one invoice."""
+        mark = _mark_of(request)
+        already = self._saved_already(request, mark)
+        if already:
+            return already
+        try:
+            return super().add_view(request, form_url, {"new_mark": _signer().sign(mark), **(extra_context or {})})
+        except IntegrityError:
+            # Both clicks were under way, and the other one was quicker.
+            already = self._saved_already(request, mark)
+            if already:
+                return already
+            # Then it was the number that somebody took: the form finds that when it looks again.
+            return super().add_view(request, form_url, {"new_mark": _signer().sign(mark), **(extra_context or {})})
+
+    def _saved_already(self, request: HttpRequest, mark: str) -> HttpResponse | None:
+        intent = PaymentIntent.objects.filter(memo_reference=mark).first() if request.method == "POST" else None
+        if intent is None:
+            return None
+        text = _("This invoice is saved already, and is not saved a second time.")
+        self.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:truss_portal_paymentintent_change", args=[intent.pk]))
+
     def save_model(self, request: HttpRequest, obj: PaymentIntent, form: Any, change: bool) -> None:
+        if not change:
+            obj.memo_reference = _mark_of(request)
         actions.save_draft(obj, actor=person(request))
         if SAVE_AND_SEND in request.POST and may(request, "send"):
             # Django saves in a transaction of its own: Truss is asked when that is committed.
@@ -91,6 +123,17 @@ class PaymentIntentWriting(PaymentIntentPages):
         text = format_html(_("The invoice “{}” is saved."), intent)
         self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(url)
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt="truss_portal.new_invoice")
+
+
+def _mark_of(request: HttpRequest) -> str:
+    """Signed, so that nobody gives an invoice the mark of another; a new one where the form brings none of ours."""
+    with suppress(signing.BadSignature):
+        return _signer().unsign(request.POST.get(NEW_MARK, ""))
+    return new_mark()
 
 
 def new_due(original: PaymentIntent) -> Any:
