@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from example_project.demo import agreeing, hearing, losing, paying, selling
+from example_project.demo import agreeing, hearing, inviting, losing, paying, selling
 from example_project.demo.stage import Stage
 
 SCENES: Final = (
@@ -21,6 +21,7 @@ SCENES: Final = (
     paying.the_bank_takes_a_payment_back,
     selling.an_invoice_is_canceled,
     agreeing.both_sides_agree,
+    inviting.merchants_are_invited,
 )
 
 

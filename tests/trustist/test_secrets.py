@@ -51,7 +51,7 @@ def journey(trustist, settings, client, caplog, live_server):
     Invitation.objects.update(keys_next_at=None)
     call_command("trustist_sync", stdout=StringIO())
     trustist.webhooks(to=None)
-    for path in (f"/trustist/webhook/{TOKEN}/", f"/trustist/webhook/{TOKEN}x/"):
+    for path in (f"/trustist/webhook/{TOKEN}/", "/trustist/webhook/wrong/"):
         client.get(path)
         client.post(path, b"nonsense", content_type="application/json")
     for key in MerchantKey.objects.all():
@@ -111,7 +111,7 @@ def test_nothing_is_found_anywhere(journey, client, caplog):
         assert page.status_code in {200, 302}
         assert found_in(page.content.decode(), journey) == [], page.request["PATH_INFO"]
         assert found_in(repr(page.headers), journey) == []
-        assert found_in(repr(getattr(page, "context", None)), journey - {TOKEN}) == []
+        assert found_in(repr(getattr(page, "context", None)), journey) == []
     assert found_in(repr(vars(cache)), journey) == []
 
 

@@ -126,6 +126,8 @@ def _point_to(site: str) -> None:
         "RETURN_URL": return_url,
         "RETURN_URL_ALLOWLISTED": True,
     }
+    if "API_URL" in settings.TRUSTIST:
+        settings.TRUSTIST = settings.TRUSTIST | {"API_URL": f"{site}/sandbox/trustist"}
     settings.TRUSS_SANDBOX = settings.TRUSS_SANDBOX | {"ALLOWED_REDIRECTS": [return_url]}
 
 
