@@ -25,10 +25,22 @@ PASSWORD = "a password of the boss"
 
 
 @pytest.fixture
-def journey(trustist, settings, client, caplog, live_server):
+def log():
+    """All that is logged, from the journey on: pytest's own begins anew with the test."""
+    text = StringIO()
+    root, handler = logging.getLogger(), logging.StreamHandler(text)
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+@pytest.fixture
+def journey(trustist, settings, client, log, live_server):
     """All that happened, as texts, and every secret that took part."""
     settings.TRUSTIST = settings.TRUSTIST | {"WEBHOOK_TOKEN": TOKEN}
-    caplog.set_level(logging.DEBUG)
     boss = get_user_model().objects.create_superuser("boss", password=PASSWORD)
     client.force_login(boss)
     trustist.webhooks(to=f"{live_server.url}/trustist/webhook/{TOKEN}/")
@@ -91,9 +103,10 @@ def found_in(text, secrets):
     return [secret[:4] for secret in secrets if secret in text]
 
 
-def test_nothing_is_found_anywhere(journey, client, caplog):
-    assert found_in(caplog.text, journey) == []
-    assert len(caplog.records) > 20, "the logs were on"
+def test_nothing_is_found_anywhere(journey, client, log):
+    assert found_in(log.getvalue(), journey) == []
+    assert "POST /invitations" in log.getvalue(), "the logs were on"
+    assert "webhook was refused" in log.getvalue()
     sessions = " ".join(str(session.get_decoded()) for session in Session.objects.all())
     assert found_in(sessions, journey) == []
     for name, text in tables():
@@ -115,14 +128,14 @@ def test_nothing_is_found_anywhere(journey, client, caplog):
     assert found_in(repr(vars(cache)), journey) == []
 
 
-def test_what_was_revealed_is_on_that_page_alone(journey, client, caplog):
+def test_what_was_revealed_is_on_that_page_alone(journey, client, log):
     key = MerchantKey.objects.get(until=None)
     address = reverse("admin:truss_trustist_merchantkey_reveal", args=[key.pk])
     shown = client.post(address, {"password": PASSWORD})
     assert key.api_key in shown.content.decode()
     assert "s3cr3t-part-of-the-key" in shown.content.decode()
     assert PASSWORD not in shown.content.decode()
-    assert found_in(caplog.text, journey) == []
+    assert found_in(log.getvalue(), journey) == []
     for name, text in tables():
         assert found_in(text, journey) == [], name
     for page in pages(client):
