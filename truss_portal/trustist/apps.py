@@ -21,7 +21,9 @@ class TrustistConfig(AppConfig):
 
     def ready(self) -> None:
         import truss_portal.trustist.checks  # noqa: F401 - registers the system checks
-        from truss_portal import sealed_columns
+        from truss_portal import plain_words, sealed_columns
+        from truss_portal.trustist.plain_words import TEXTS
         from truss_portal.trustist.sealed import MERCHANT_KEY
 
         sealed_columns.register(MERCHANT_KEY)
+        plain_words.learn(TEXTS)

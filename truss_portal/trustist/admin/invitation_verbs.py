@@ -163,7 +163,8 @@ def notices(invitation: Invitation) -> list[tuple[str, str]]:
             text = _("Try again once that is mended; or withdraw it, and invite anew.")
             found.append((_("Nobody was invited"), f"{error} {text}"))
         case Delivery.QUEUED:
-            found.append((_("It waits to be sent"), f"{error} {_('trustist_sync asks Trustist by itself.')}".strip()))
+            text = _("trustist_sync asks Trustist by itself.")
+            found.append((_("It waits to be sent"), f"{error} {text}".strip()))
         case Delivery.SENT if invitation.needs_person:
             found.append((_("Look at it"), error))
     if invitation.missing_since:

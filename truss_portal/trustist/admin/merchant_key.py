@@ -132,7 +132,7 @@ class MerchantKeyAdmin(AskingAdmin[MerchantKey], ReadOnlyAdmin[MerchantKey]):
             back=reverse("admin:truss_trustist_invitation_change", args=[key.invitation_id]),
         )
         response["Cache-Control"] = "no-store, private"
-        response["Referrer-Policy"] = "no-referrer"
+        response["Referrer-Policy"] = "same-origin"
         response["X-Robots-Tag"] = "noindex"
         return response
 
