@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -14,7 +15,7 @@ DOCS: Final = Path(__file__).resolve().parent
 IMAGES: Final = DOCS / "images" / "console"
 WIDE: Final = {"width": 1260, "height": 760}
 PHONE: Final = {"width": 400, "height": 760}
-TALLEST: Final = {"": 1500, "empty": 620, "full": 1100, "dark": 1000, "narrow": 1300}
+TALLEST: Final = {"": 1300, "empty": 620, "full": 1000, "dark": 900, "narrow": 1100}
 """Higher pages are cut off there, in pixels, by look."""
 WORDS: Final = {
     "": "as it usually is",
@@ -24,6 +25,7 @@ WORDS: Final = {
     "narrow": "on a telephone",
 }
 APP: Final = "/admin/truss_portal/"
+TRUSTIST: Final = "/admin/truss_trustist/"
 LOOKS: Final = {"dark": {"viewport": WIDE, "color_scheme": "dark"}, "narrow": {"viewport": PHONE}}
 
 
@@ -34,6 +36,8 @@ class Screen:
     address: str
     """Of a list, for the page of its first row: see `row`."""
     row: bool = False
+    then: str = ""
+    """What the page's own address goes on with: `amend/` for `…/3/amend/`."""
     empty: bool = False
     full: bool = False
 
@@ -50,6 +54,9 @@ PAGES: Final = (
     Screen("overview", "Overview", f"{APP}paymentintent/overview/", empty=True, full=True),
     _list("invoices", "Invoices", "paymentintent", full=True),
     _one("invoice", "An invoice at Truss", "paymentintent", "?status=PartiallyPaid"),
+    Screen(
+        "invoice-amend", "Amending an invoice", f"{APP}paymentintent/?status=PartiallyPaid", row=True, then="../amend/"
+    ),
     _one("draft", "A draft", "paymentintent", "?delivery__exact=unsent"),
     Screen("invoice-add", "A new invoice", f"{APP}paymentintent/add/"),
     Screen("import", "Import", f"{APP}paymentintent/import/"),
@@ -68,6 +75,13 @@ PAGES: Final = (
     _list("webhooks", "Webhooks", "webhookevent"),
     _list("returns", "Payers' returns", "payerreturn"),
     _list("runs", "Sync runs", "syncrun"),
+    Screen("trustist-invitations", "Trustist: invitations", f"{TRUSTIST}invitation/", empty=True),
+    Screen("trustist-invitation", "Trustist: an invitation", f"{TRUSTIST}invitation/", row=True),
+    Screen("trustist-invite", "Trustist: a new invitation", f"{TRUSTIST}invitation/invite/"),
+    Screen("trustist-import", "Trustist: inviting many", f"{TRUSTIST}invitation/import/"),
+    Screen("trustist-keys", "Trustist: merchants' keys", f"{TRUSTIST}merchantkey/", empty=True),
+    Screen("trustist-key", "Trustist: a merchant's key", f"{TRUSTIST}merchantkey/", row=True),
+    Screen("trustist-reveal", "Trustist: revealing a key", f"{TRUSTIST}merchantkey/", row=True, then="../reveal/"),
 )
 
 
@@ -80,6 +94,8 @@ def usual(browser: Browser, context: BrowserContext, base: str) -> None:
         page.goto(f"{base}{screen.address}")
         if screen.row:
             page.locator("#result_list tbody tr").first.locator("th a, td.field-__str__ a").first.click()
+        if screen.then:
+            page.goto(urljoin(page.url, screen.then))
         addresses[screen.name] = page.url
         _shoot(page, screen.name, "")
     for look, options in LOOKS.items():
