@@ -36,6 +36,8 @@ from truss_portal.exceptions import (
     WebhookRefusedError,
     WebhookUnreadableError,
 )
+from truss_portal.trustist.client.provider import TRUSTIST
+from truss_portal.trustist.exceptions import InvitedBeforeError, NotConfiguredError, SyncRunningError
 
 CLIENT: Final = Path(truss_portal.client.__file__).parent
 TODAY: Final = date(2026, 11, 20)
@@ -160,6 +162,13 @@ def test_the_payer_s_rules_are_sentences_too() -> None:
         "The request must change at least one field."
     )
     assert plain_words.sentence(FieldError("odd", "is odd")) == "odd is odd."
+
+
+@pytest.mark.parametrize("kind", [*TRUSTIST.messages, NotConfiguredError, SyncRunningError, InvitedBeforeError])
+def test_what_trustist_s_client_says_has_words_too(kind: type[Exception]) -> None:
+    said = TRUSTIST.messages.get(kind) or default(kind)  # type: ignore[call-overload]
+    with translation.override("es"):
+        assert plain_words.in_words(said) not in {"", said}
 
 
 def test_what_truss_answered_is_told_without_the_address_asked() -> None:

@@ -143,6 +143,15 @@ def test_django_is_not_given_other_words_for_its_own_texts(room: Room, path: Pat
     assert differing == {}
 
 
+def test_apps_of_ours_have_the_same_words_for_the_same_text() -> None:
+    """They end up in one place: that of the app that is listed first would do for both."""
+    said: dict[tuple[str, Text], list[tuple[str, str]]] = {}
+    for _room, path in CATALOGS:
+        for entry in catalog(path):
+            shared = path.parent.parent.name, key(entry)
+            assert said.setdefault(shared, pairs(entry)) == pairs(entry)
+
+
 # --- in step with the code
 
 

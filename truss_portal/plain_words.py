@@ -7,7 +7,7 @@ For logs and the terminal there is `str(error)`, which also names the request.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Final
@@ -144,12 +144,19 @@ OUR_SIDE: Final = (
 
 TEXTS: Final = (*RULES, *CAUSES, *SIGNATURES, *OUR_SIDE)
 _NAME: Final = re.compile(r"%\((\w+)\)s")
+_known: Final = set(TEXTS)
+
+
+def learn(texts: Iterable[str]) -> None:
+    """For an app beside this one that speaks to another provider: its texts, marked with `gettext_noop`."""
+    _known.update(texts)
+    _patterns.cache_clear()
 
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """Each text as it comes when it is filled in. Longest first: what is exact goes before what takes anything."""
-    return [(_pattern(text), text) for text in sorted(TEXTS, key=lambda text: -len(_NAME.sub("", text)))]
+    return [(_pattern(text), text) for text in sorted(_known, key=lambda text: (-len(_NAME.sub("", text)), text))]
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -159,7 +166,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def in_words(text: str) -> str:
-    """One of the texts above, filled in or not, in the language of this moment. Any other stays as it is."""
+    """One of the known texts, filled in or not, in the language of this moment. Any other stays as it is."""
     for pattern, known in _patterns():
         found = pattern.fullmatch(text)
         if found:
