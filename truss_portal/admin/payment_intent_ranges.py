@@ -74,6 +74,11 @@ class TypedFilter(admin.ListFilter):
         self.kept: list[tuple[str, str]] = []
         self.without = ""
 
+    @property
+    def parameter_name(self) -> str:
+        """As Django's own filters have one: django-unfold wants to know it."""
+        return self.names[0]
+
     def make_form(self, typed: dict[str, str]) -> forms.Form:
         raise NotImplementedError
 
