@@ -73,7 +73,7 @@ def _begins_with(rows: Rows, text: str) -> Rows | None:
 def _begins(alias: str, column: str, text: str) -> Q:
     """As it is typed, in capitals or in small letters: each database in the way that its indexes help with."""
     wanted = Q()
-    for begin in {text, text.upper(), text.lower(), text.capitalize()}:
+    for begin in _cases(text):
         match connections[alias].vendor:
             case "sqlite":
                 wanted |= Q(**{f"{column}__gte": begin, f"{column}__lt": begin + _LAST_CHARACTER})
@@ -88,11 +88,18 @@ def _inside(rows: Rows, text: str) -> Rows:
     """Each word somewhere in the number, in the description, or in the payer's name or emails."""
     wanted = Q()
     for word in _words(text):
-        in_texts = Q(reference__icontains=word) | Q(addenda__icontains=word)
-        wanted &= in_texts | Q(contact__in=_payers([word]))
+        somewhere = Q(contact__in=_payers([word]))
+        # On MariaDB and MySQL it is the column's collation that says whether letter case matters.
+        for written in _cases(word) if connections[rows.db].vendor == "mysql" else {word}:
+            somewhere |= Q(reference__icontains=written) | Q(addenda__icontains=written)
+        wanted &= somewhere
     matching = rows.filter(wanted)
     found = [*matching.order_by().values_list("pk", flat=True)[: NAMED + 1]]
     return matching if len(found) > NAMED else rows.filter(pk__in=found)
+
+
+def _cases(text: str) -> set[str]:
+    return {text, text.upper(), text.lower(), text.capitalize()}
 
 
 def _payers(words: list[str]) -> QuerySet[Contact, Any]:
