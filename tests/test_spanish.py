@@ -40,7 +40,7 @@ from truss_portal.testing.sandbox import Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CATALOG: Final = ROOMS[0].folder / "locale" / "es" / "LC_MESSAGES" / "django.po"
+CATALOGS: Final = [path for room in ROOMS for path in room.catalogs if path.parent.parent.name == "es"]
 # Words that no Spanish sentence has and hardly an English one does without.
 ENGLISH: Final = re.compile(
     r"\b(the|is|isn't|are|aren't|was|were|has|have|had|with|without|this|that|these|those|and|of|to|for|from|by|it|its|"
@@ -89,14 +89,15 @@ class Read(HTMLParser):
             self.said.append(data)
 
     def text(self) -> str:
-        return html.unescape(" ".join(" ".join(self.said).split()))
+        # Parted, so that the end of one text and the beginning of the next don't make a third.
+        return html.unescape(" ¦ ".join(" ".join(each.split()) for each in self.said if each.strip()))
 
 
 @cache
 def our_english() -> list[str]:
     """Every text of ours that is other in Spanish: its longest piece without placeholders and tags."""
     found = set()
-    for entry in polib.pofile(str(CATALOG)):
+    for entry in (entry for path in CATALOGS for entry in polib.pofile(str(path))):
         for text in filter(None, (entry.msgid, entry.msgid_plural)):
             pieces = [piece.strip(" .:,;“”\n") for piece in re.split(r"%\(\w+\)[sd]|%[sd]|<[^>]+>|\n", text)]
             longest = max(pieces, key=len)

@@ -122,7 +122,7 @@ class InvitationPages(AskingAdmin[Invitation], ReadOnlyAdmin[Invitation]):
         )
 
     def log_invited(self, request: HttpRequest, rows: Sequence[Invitation]) -> None:
-        LogEntry.objects.log_actions(person(request).pk, rows, ADDITION, "Invited.")
+        LogEntry.objects.log_actions(person(request).pk, rows, ADDITION, _("Invited."))
 
     def tell_invited(self, request: HttpRequest, rows: Sequence[Invitation]) -> None:
         now = Invitation.objects.filter(pk__in=[row.pk for row in rows])
@@ -187,7 +187,7 @@ class InvitationPages(AskingAdmin[Invitation], ReadOnlyAdmin[Invitation]):
             self._each(verb, rows, done, problems)
         except TrussPortalError as error:
             problems.append(str(error))
-        self.log_each(request, done, verb.log)
+        self.log_each(request, done, str(verb.log))
         if done:
             self.message_user(request, verb.done % {"count": len(done)}, messages.SUCCESS)
         if verb.wakes and done:
@@ -257,7 +257,7 @@ class InvitationPages(AskingAdmin[Invitation], ReadOnlyAdmin[Invitation]):
         """Why it isn't; "" where it is."""
         if chosen is None:
             return _("Choose one of them first.")
-        text = f"Said to be {chosen.invitation_id} at Trustist."
+        text = _("Said to be %(id)s at Trustist.") % {"id": chosen.invitation_id}
         try:
             actions.this_is_it(row, chosen)
         except ActionRefusedError as error:

@@ -35,7 +35,7 @@ class Verb:
     promise: Any = None
     """What somebody must have ticked before it is done."""
     done: Any
-    log: str
+    log: Any
 
 
 def why_not_look(invitation: Invitation) -> str | None:
@@ -62,7 +62,7 @@ REFRESH: Final = Verb(
     title=gettext_lazy("Refresh from Trustist"),
     explained=gettext_lazy("Trustist is asked how each stands. Nothing is changed there."),
     done=ngettext_lazy("%(count)d invitation was looked at.", "%(count)d invitations were looked at.", "count"),
-    log="Looked at Trustist.",
+    log=gettext_lazy("Looked at Trustist."),
 )
 FETCH_KEYS: Final = Verb(
     name="fetch_keys",
@@ -75,7 +75,7 @@ FETCH_KEYS: Final = Verb(
     ),
     done=ngettext_lazy("Keys of %(count)d merchant were asked for.", "Keys of %(count)d merchants were asked for.",
                        "count"),
-    log="Keys asked for.",
+    log=gettext_lazy("Keys asked for."),
 )  # fmt: skip
 TRY_AGAIN: Final = Verb(
     name="try_again",
@@ -86,7 +86,7 @@ TRY_AGAIN: Final = Verb(
     title=gettext_lazy("Try again"),
     explained=gettext_lazy("Trustist is asked again. Do this once the cause is mended. Nobody is invited twice."),
     done=ngettext_lazy("%(count)d invitation is tried again.", "%(count)d invitations are tried again.", "count"),
-    log="Tried again.",
+    log=gettext_lazy("Tried again."),
 )
 SEND_AGAIN: Final = Verb(
     name="send_again",
@@ -102,7 +102,7 @@ SEND_AGAIN: Final = Verb(
     ),
     promise=gettext_lazy("I have looked at Trustist, and it is not there."),
     done=ngettext_lazy("%(count)d invitation is sent again.", "%(count)d invitations are sent again.", "count"),
-    log="Said not to be at Trustist, and sent again.",
+    log=gettext_lazy("Said not to be at Trustist, and sent again."),
 )
 SEEN_TO: Final = Verb(
     name="seen_to",
@@ -112,7 +112,7 @@ SEEN_TO: Final = Verb(
     title=gettext_lazy("I have seen to it"),
     explained=gettext_lazy("Trustist is not asked for anything. It stays in this list, and calls for nobody any more."),
     done=ngettext_lazy("%(count)d invitation was seen to.", "%(count)d invitations were seen to.", "count"),
-    log="Seen to.",
+    log=gettext_lazy("Seen to."),
 )
 WITHDRAW: Final = Verb(
     name="withdraw",
@@ -122,7 +122,7 @@ WITHDRAW: Final = Verb(
     title=gettext_lazy("Withdraw"),
     explained=gettext_lazy("Trustist hasn't been asked, or has refused. The email may then be invited anew."),
     done=ngettext_lazy("%(count)d invitation was withdrawn.", "%(count)d invitations were withdrawn.", "count"),
-    log="Withdrawn.",
+    log=gettext_lazy("Withdrawn."),
 )
 VERBS: Final = (REFRESH, FETCH_KEYS, TRY_AGAIN, SEND_AGAIN, SEEN_TO, WITHDRAW)
 

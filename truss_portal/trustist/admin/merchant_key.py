@@ -113,7 +113,7 @@ class MerchantKeyAdmin(AskingAdmin[MerchantKey], ReadOnlyAdmin[MerchantKey]):
             problem = _why_not(request, user, form.cleaned_data["password"])
             if not problem:
                 # Written before anybody sees it: what can't be written isn't shown.
-                self.log_change(request, key, "Key revealed.")
+                self.log_change(request, key, _("Key revealed."))
                 try:
                     shown = _lines(key)
                 except EncryptionKeysError as error:
