@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import connections
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from truss_portal import checkout, memo
 from truss_portal.client import InvalidRequestError
-from truss_portal.database import outside_transactions
+from truss_portal.database import alias, outside_transactions, write_transaction
 from truss_portal.exceptions import ActionRefusedError, NotConnectedError
 from truss_portal.models import PaymentIntent
 
@@ -66,7 +67,9 @@ class PaymentIntentAdmin(
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, list[Any]]:
         """Of a selection all must be unsent, or none is deleted. Locked: somebody may be sending one at this moment."""
-        rows = PaymentIntent.objects.select_for_update().filter(pk__in=[intent.pk for intent in objs])
+        rows = PaymentIntent.objects.filter(pk__in=[intent.pk for intent in objs])
+        # Only looked at, Django opens no transaction; what it opens for the action, see `delete_queryset`.
+        rows = rows.select_for_update() if connections[alias()].in_atomic_block else rows
         sent = [intent for intent in rows.order_by("pk") if intent.delivery != Delivery.UNSENT]
         deletable, count, perms_needed, protected = super().get_deleted_objects(objs, request)
         # Nobody's permission is missing for these: the reason is said instead.
@@ -74,6 +77,13 @@ class PaymentIntentAdmin(
         text = _("%(invoice)s (not a draft: %(delivery)s)")
         told = [text % {"invoice": intent, "delivery": intent.get_delivery_display().lower()} for intent in sent]
         return deletable, count, perms_needed, [*protected, *told]
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PaymentIntent]) -> None:
+        """Locked, and looked at once more: one that somebody has sent since stays."""
+        chosen = list(queryset.values_list("pk", flat=True))
+        with write_transaction():
+            rows = PaymentIntent.objects.select_for_update().filter(pk__in=chosen, delivery=Delivery.UNSENT)
+            PaymentIntent.objects.filter(pk__in=[intent.pk for intent in rows]).delete()
 
     # --- the page of one
 
