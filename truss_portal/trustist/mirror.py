@@ -92,9 +92,7 @@ def _write(
         before.created, before.updated, before.unchanged, before.stale, [*before.rejected], {**before.rows}
     )
     of_ours = Invitation.objects.select_for_update().filter(environment=conf.environment)
-    ids = {each.id for each in invitations} | {each.id.lower() for each in invitations}
-    ids |= {each.id.upper() for each in invitations}
-    known = {str(row.invitation_id).lower(): row for row in of_ours.filter(invitation_id__in=ids)}
+    known = {str(row.invitation_id).lower(): row for row in of_ours.of_id(*(each.id for each in invitations))}
     wanted = {email_key(each.email) for each in invitations if each.email and each.id.lower() not in known}
     holders = {row.email_key: row for row in of_ours.filter(email_key__in=wanted)} if wanted else {}
     for told in invitations:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from truss_portal.conf import conf as portal_conf
-from truss_portal.database import new_claim_token, write_transaction
+from truss_portal.database import new_claim_token, retried, write_transaction
 from truss_portal.exceptions import NotConnectedError
 from truss_portal.plain_words import told
 from truss_portal.trustist import mirror
@@ -92,15 +92,9 @@ def claim(pk: int) -> Invitation | None:
     token = new_claim_token()
     ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
     mine = Invitation.objects.of_this_environment().filter(ready, pk=pk, delivery=Delivery.QUEUED)
-    with write_transaction():
-        taken = mine.update(
-            delivery=Delivery.SENDING,
-            claim_token=token,
-            claimed_until=now + CLAIM + timedelta(seconds=sum(conf.timeout)),
-            attempts=F("attempts") + 1,
-            next_attempt_at=None,
-            error="",
-        )
+    until = now + CLAIM + timedelta(seconds=sum(conf.timeout))
+    sending = {"delivery": Delivery.SENDING, "claim_token": token, "claimed_until": until, "next_attempt_at": None}
+    taken = retried(lambda: mine.update(attempts=F("attempts") + 1, error="", **sending))
     return Invitation.objects.get(pk=pk) if taken else None
 
 
@@ -122,7 +116,7 @@ def ask(claimed: Invitation, client: TrustistClient) -> resources.Invitation:
 
 def write(claimed: Invitation, answer: resources.Invitation) -> None:
     """Trustist has it."""
-    known = Invitation.objects.of_this_environment().filter(invitation_id__iexact=answer.id).exclude(pk=claimed.pk)
+    known = Invitation.objects.of_this_environment().of_id(answer.id).exclude(pk=claimed.pk)
     first = known.first()
     if first is not None and first.known_since >= answer.fetched_at and mirror.merge(claimed, first):
         first = None  # a list was quicker than this answer
@@ -165,9 +159,8 @@ def write_failure(claimed: Invitation, error: TrustistError) -> None:
         values |= {"delivery": Delivery.FAILED, "needs_person": True}
     else:
         values |= {"delivery": Delivery.QUEUED, "next_attempt_at": _next(claimed, error)}
-    with write_transaction():
-        # While Trustist was asked a listing may have found it; or the claim ran out and another process is at it.
-        _mine(claimed).update(**values)
+    # While Trustist was asked a listing may have found it; or the claim ran out and another process is at it.
+    retried(lambda: _mine(claimed).update(**values))
 
 
 def _mine(claimed: Invitation) -> QuerySet[Invitation]:

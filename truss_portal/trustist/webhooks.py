@@ -185,7 +185,7 @@ def _claim() -> list[WebhookEvent]:
         first = due.select_for_update().first()
         if first is None:
             return []
-        events = list(due.select_for_update().filter(subject_id__iexact=first.subject_id))
+        events = list(due.select_for_update().about(first.subject_id))
         taken = [event.pk for event in events]
         WebhookEvent.objects.filter(pk__in=taken).update(claimed_until=until, attempts=F("attempts") + 1)
     for event in events:
@@ -195,7 +195,7 @@ def _claim() -> list[WebhookEvent]:
 
 def _look(invitation_id: str, client: TrustistClient) -> str:
     """A note for the event, mostly empty. Raises TrustistError."""
-    known = Invitation.objects.of_this_environment().filter(invitation_id__iexact=invitation_id).first()
+    known = Invitation.objects.of_this_environment().of_id(invitation_id).first()
     try:
         if known is not None:
             sync.refresh(known, client)

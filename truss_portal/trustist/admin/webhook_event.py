@@ -4,6 +4,7 @@ import json
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.html import format_html
@@ -49,7 +50,7 @@ class WebhookEventAdmin(ReadOnlyAdmin[WebhookEvent]):
     def about(self, event: WebhookEvent) -> SafeString | str:
         here = Invitation.objects.of_this_environment()
         if event.kind == Kind.INVITATION:
-            found = here.filter(invitation_id__iexact=event.subject_id).first()
+            found = here.of_id(event.subject_id).first()
             return page_link(found) if found else event.subject_id
         if event.kind == Kind.PAYMENT and event.merchant_id:
             found = invitation_of(event.merchant_id)
@@ -77,10 +78,12 @@ class WebhookEventAdmin(ReadOnlyAdmin[WebhookEvent]):
 def invitation_of(merchant_id: str) -> Invitation | None:
     """Whose merchant that is, as Trustist's API says; or else as a webhook has said on completion."""
     here = Invitation.objects.of_this_environment()
-    found = here.filter(merchant_id__iexact=merchant_id).first()
+    found = here.alias(merchant_lower=Lower("merchant_id")).filter(merchant_lower=merchant_id.lower()).first()
     if found is None:
-        told = WebhookEvent.objects.filter(
-            environment=conf.environment, kind=Kind.INVITATION, merchant_id__iexact=merchant_id
-        ).first()
-        found = here.filter(invitation_id__iexact=told.subject_id).first() if told else None
+        told = (
+            WebhookEvent.objects.of_merchant(merchant_id)
+            .filter(environment=conf.environment, kind=Kind.INVITATION)
+            .first()
+        )
+        found = here.of_id(told.subject_id).first() if told else None
     return found

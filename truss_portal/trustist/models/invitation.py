@@ -4,6 +4,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +24,10 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
     def at_trustist(self) -> Self:
         return self.exclude(invitation_id=None)
+
+    def of_id(self, *ids: str) -> Self:
+        """Those with these IDs of Trustist's, whatever the letters' case, in each database."""
+        return self.alias(id_lower=Lower("invitation_id")).filter(id_lower__in={each.lower() for each in ids})
 
     def for_a_person(self) -> Self:
         """What doesn't get on without somebody."""

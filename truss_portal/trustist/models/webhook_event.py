@@ -3,6 +3,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -13,6 +14,13 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         ready = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
         free = Q(claimed_until=None) | Q(claimed_until__lte=now)
         return self.filter(ready, free, state=WebhookEvent.State.WAITING).order_by("pk")
+
+    def about(self, subject_id: str) -> Self:
+        """Whatever the letters' case."""
+        return self.alias(subject_lower=Lower("subject_id")).filter(subject_lower=subject_id.lower())
+
+    def of_merchant(self, merchant_id: str) -> Self:
+        return self.alias(merchant_lower=Lower("merchant_id")).filter(merchant_lower=merchant_id.lower())
 
 
 class WebhookEvent(models.Model):
