@@ -111,8 +111,12 @@ def our_english() -> list[str]:
 KEPT: Final = sorted({column.heading for column in (*IMPORTED, *EXPORTED)} | {"Acme Supplies"}, key=len, reverse=True)
 
 
+# What Django asks itself, and has no Spanish for in every version.
+DJANGOS: Final = re.compile(r"Are you sure you want to delete the .*?\?")
+
+
 def english_in(response: Any) -> list[str]:
-    text = Read(response).text()
+    text = DJANGOS.sub(" ", Read(response).text())
     for name in KEPT:
         text = text.replace(name, " ")
     text = re.sub(r"\S*[/_@]\S*", " ", text)  # addresses, commands, settings
