@@ -277,12 +277,6 @@ def test_each_reads_their_own_language(settings: Any, boss: Client) -> None:
 # --- what is typed
 
 
-def fields_of(client: Client, url: str) -> dict[str, str]:
-    form = Page(client.get(url), url).form_to(url)
-    assert form is not None
-    return {key: value for key, value in form.fields.items() if key != "csrfmiddlewaretoken"}
-
-
 def typed(client: Client, intent: PaymentIntent, **changes: str) -> Any:
     """What a browser sends of the invoice's form, with these changes."""
     url = page_url("paymentintent_change", intent.pk)
