@@ -34,6 +34,7 @@ def demo(tmp_path: Path) -> Demo:
     return run
 
 
+@pytest.mark.slow
 def test_two_runs_prove_everything_and_double_nothing(demo: Demo) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         first = demo("--orders", "12", "--port", str(taken.getsockname()[1]))

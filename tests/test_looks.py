@@ -71,6 +71,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("answer", list(TABLE))
+@pytest.mark.slow
 def test_the_table(truss: Sandbox, settings: Any, answer: str) -> None:
     arrange, state = TABLE[answer]
     intent = make.sent()
@@ -130,6 +131,7 @@ def test_a_wrong_address_marks_nothing_missing(truss: Sandbox, settings: Any) ->
     assert not PaymentIntent.objects.exclude(missing_since=None).exists()
 
 
+@pytest.mark.slow
 def test_a_404_whose_list_can_t_be_had_waits_with_the_list_s_reason(truss: Sandbox) -> None:
     intent = make.sent()
     truss.vanish(intent.uid)
@@ -141,6 +143,7 @@ def test_a_404_whose_list_can_t_be_had_waits_with_the_list_s_reason(truss: Sandb
     assert intent.missing_since is None
 
 
+@pytest.mark.slow
 def test_it_is_given_up_after_a_few_tries_and_needs_nobody(truss: Sandbox) -> None:
     intent = make.sent()
     look_at(intent)

@@ -223,6 +223,7 @@ class TestAnswersThatSayLittle:
 
 
 class TestOnlyOneRenews:
+    @pytest.mark.slow
     def test_of_many_at_once_one_asks_and_the_others_go_on_with_the_good_token(
         self, oauth: Sandbox, row: Connection
     ) -> None:

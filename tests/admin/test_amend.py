@@ -101,6 +101,7 @@ class TestAsked:
         assert not LogEntry.objects.exists()
         assert "Amend: refused" in text_of(answer)
 
+    @pytest.mark.slow
     def test_what_truss_took_and_does_not_show_yet_is_told(self, truss: Sandbox, boss: Client) -> None:
         intent = make.sent(reference="INV-1")
         looked_over = look(boss, intent, typed(boss, intent, total="130"))

@@ -211,6 +211,7 @@ class TestRefresh:
         list(outbox.push(company))
         assert "60 of 60 are done. Finished." in see(boss, "batch_change", only_batch().pk)
 
+    @pytest.mark.slow
     def test_when_truss_is_down_it_waits_and_the_page_says_why(self, truss: Sandbox, boss: Client) -> None:
         intents = sent(3)
         truss.fault("drop_before", method="GET", count=None)
@@ -289,6 +290,7 @@ class TestSurprises:
 
 
 @pytest.mark.parametrize("verb", ["resend", "refresh"])
+@pytest.mark.slow
 def test_ten_thousand_in_every_state_are_summed_up_and_asked_for_in_few_statements(
     truss: Sandbox, boss: Client, settings: Any, verb: str
 ) -> None:

@@ -109,6 +109,7 @@ def test_several_keys_and_one_without_an_api_key(row):
 
 
 @pytest.mark.parametrize("fault", ["error_before", "garbage", "drop_before"])
+@pytest.mark.slow
 def test_what_goes_wrong_is_noted_and_tried_again_later(trustist, row, fault):
     trustist.complete(row.invitation_id)
     with connect() as client:

@@ -103,6 +103,7 @@ def found_in(text, secrets):
     return [secret[:4] for secret in secrets if secret in text]
 
 
+@pytest.mark.slow
 def test_nothing_is_found_anywhere(journey, client, log):
     assert found_in(log.getvalue(), journey) == []
     assert "POST /invitations" in log.getvalue(), "the logs were on"
@@ -128,6 +129,7 @@ def test_nothing_is_found_anywhere(journey, client, log):
     assert found_in(repr(vars(cache)), journey) == []
 
 
+@pytest.mark.slow
 def test_what_was_revealed_is_on_that_page_alone(journey, client, log):
     key = MerchantKey.objects.get(until=None)
     address = reverse("admin:truss_trustist_merchantkey_reveal", args=[key.pk])

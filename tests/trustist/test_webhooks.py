@@ -196,6 +196,7 @@ def test_it_works_inside_requests_that_are_transactions(client, settings, row):
 # --- when Trustist is not well
 
 
+@pytest.mark.slow
 def test_a_failure_is_tried_again_and_given_up_in_the_end(client, trustist, row):
     post(client, moved(row.invitation_id))
     trustist.fault("error_before", path="invitations/", count=None)
