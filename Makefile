@@ -43,7 +43,7 @@ demo: $(INSTALLED)
 	$(BIN)/python manage.py truss_demo $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 -m "not browser and not slow and not services" $(ARGS)
+	$(BIN)/python -m pytest -n 3 -m "not browser and not slow and not services" $(ARGS)
 
 browser: $(INSTALLED)
 	$(BIN)/python -m pytest -m browser $(ARGS)

@@ -191,6 +191,7 @@ def shown_within(seconds: float, shows: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_the_table(truss: Sandbox, settings: Any, case: Case) -> None:
     kind, answer, truss_has_it, fate = case.kind, case.answer, case.truss_has_it, case.fate
     wish = WISHES[kind]
@@ -510,6 +511,7 @@ def test_an_invoice_that_truss_has_twice_is_kept_twice_and_marked(truss: Sandbox
 
 
 @pytest.mark.parametrize("kind", [Kind.AMEND, Kind.UPDATE_CONTACT])
+@pytest.mark.slow
 def test_a_change_that_arrives_late_undoes_no_newer_one(truss: Sandbox, settings: Any, kind: str) -> None:
     """Truss does the first one after nobody waits for its answer any more, and after the second was asked for."""
     settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"UNCONFIRMED_GRACE": 2}

@@ -92,6 +92,7 @@ def test_whatever_goes_wrong_nothing_is_sent_twice_or_lost(truss: Sandbox, kind:
     assert not Operation.objects.exclude(state="done").exists()
 
 
+@pytest.mark.slow
 def test_after_a_429_all_threads_rest(truss: Sandbox, settings: Any) -> None:
     settings.TRUSS_PORTAL = settings.TRUSS_PORTAL | {"CONCURRENCY": 4}
     queue(12, payers=12)

@@ -128,6 +128,7 @@ class Walk:
 
 
 @pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.slow
 def test_what_a_person_may_not_is_refused_and_reading_changes_nothing(world: World, person: str) -> None:
     with Walk(person, world) as walk:
         walk_through(walk, world, person)

@@ -111,6 +111,7 @@ ORDERS = [
 
 class TestPages:
     @pytest.mark.parametrize("order", ORDERS)
+    @pytest.mark.slow
     def test_going_on_shows_each_row_once_in_order_and_back_again(
         self, boss: Client, mixed: list[PaymentIntent], order: str
     ) -> None:
