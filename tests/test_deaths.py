@@ -212,6 +212,7 @@ def dying(before: int) -> Iterator[Dying]:
 
 
 @pytest.mark.parametrize("kind", list(WISHES))
+@pytest.mark.slow
 def test_before_whichever_statement_it_dies_it_is_done_once(truss: Sandbox, told: list[int], kind: str) -> None:
     """One invoice for each statement of a push, and a process that dies just before it."""
     wish = WISHES[kind]

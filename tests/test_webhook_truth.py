@@ -196,7 +196,7 @@ def properties(examples: int) -> Any:
     return decorate
 
 
-@properties(20)
+@properties(6)
 def test_any_order_repeats_and_losses_followed_by_one_sync_end_at_truss_s_truth(
     truss_sandbox: Sandbox, history: list[tuple[str, Any]], payload: str, tasks: dict[str, Any]
 ) -> None:

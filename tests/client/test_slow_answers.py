@@ -11,6 +11,8 @@ from tests.client.loopback import Server, answer, drip
 from tests.client.payloads import intent
 from truss_portal.client import NotAllowedError, RateLimitedError, ServerError, UnansweredError
 
+pytestmark = pytest.mark.slow
+
 BODY = json.dumps(intent()).encode()
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

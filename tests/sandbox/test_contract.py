@@ -34,6 +34,7 @@ contract.config.generation.update(allow_x00=False)
 
 @contract.parametrize()
 @QUICK
+@pytest.mark.slow
 def test_the_sandbox_keeps_the_contract(case: Any, truss_sandbox: Sandbox) -> None:
     _keeps_the_contract(case, truss_sandbox)
 

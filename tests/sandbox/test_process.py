@@ -22,6 +22,8 @@ from django.core.management import CommandError, call_command
 from truss_portal.testing import sandbox as sandbox_module
 from truss_portal.testing.sandbox import Sandbox, SandboxError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 INTENTS = "/v1/payment-intents/inbound/"
 

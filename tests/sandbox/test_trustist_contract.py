@@ -23,12 +23,14 @@ contract.config.generation.update(allow_x00=False)
 
 @contract.parametrize()
 @QUICK
+@pytest.mark.slow
 def test_the_sandbox_keeps_the_contract(case: Any, truss_sandbox: Sandbox) -> None:
     _keeps_the_contract(case, truss_sandbox.trustist)
 
 
 @contract.parametrize()
 @settings(QUICK, max_examples=8)
+@pytest.mark.slow
 def test_the_sandbox_keeps_the_contract_where_the_invitation_is_known(case: Any, truss_sandbox: Sandbox) -> None:
     if "id" in case.path_parameters:
         [known] = truss_sandbox.trustist.create_many(1)

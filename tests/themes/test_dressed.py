@@ -28,6 +28,7 @@ def world(truss: Sandbox, settings: Any) -> World:
     return World(truss)
 
 
+@pytest.mark.slow
 def test_each_page_has_its_content_and_its_buttons(world: World) -> None:
     client = client_of("superuser")
     missing = []

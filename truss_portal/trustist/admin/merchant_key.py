@@ -1,5 +1,6 @@
 """Merchants' keys: masked everywhere, and shown to whoever may, once, after entering their password again."""
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -125,7 +126,7 @@ class MerchantKeyAdmin(AskingAdmin[MerchantKey], ReadOnlyAdmin[MerchantKey]):
             key_row=key,
             standing=standing(key),
             form=PasswordForm(),
-            errors=form.errors.get("password") if form.is_bound else None,
+            errors=form.errors.get("password", ""),
             problem=problem,
             can_try=user.has_usable_password() and not shown,
             shown=shown,
@@ -161,8 +162,6 @@ def _why_not(request: HttpRequest, user: AbstractBaseUser, password: str) -> str
 
 def _lines(key: MerchantKey) -> dict[str, str]:
     """Each field of the item by its name: which ones the payments API needs isn't published."""
-    import json
-
     item = key.item
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in item.items()}
 
