@@ -27,4 +27,4 @@ def test_each_page_under_the_theme(theme: str) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", THEMES)
 def test_clicking_under_the_theme(theme: str) -> None:
-    run(theme, "-m", "browser", "tests/themes/test_clicked.py")
+    run(theme, "-m", "browser", "tests/browser/test_main_jobs.py")
