@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import BooleanField, F, Func, OrderBy, Q, QuerySet, Value
+from django.db.models import AutoField, BigIntegerField, BooleanField, F, Func, OrderBy, Q, QuerySet, Value
 
 AFTER: Final = "after"
 BEFORE: Final = "before"
@@ -167,7 +167,9 @@ class _Beyond(Func):
 
     def __init__(self, rows: QuerySet[Any], names: Sequence[str], values: Sequence[Any], sign: str) -> None:
         fields = [rows.query.annotations[name].output_field for name in names]
-        wanted = [Value(value, output_field=field) for value, field in zip(values, fields, strict=True)]
+        # Django lets nobody write the key 0 on MariaDB, and takes a comparison for writing.
+        kinds = [BigIntegerField() if isinstance(field, AutoField) else field for field in fields]
+        wanted = [Value(value, output_field=kind) for value, kind in zip(values, kinds, strict=True)]
         super().__init__(*(F(name) for name in names), *wanted)
         self.extra["sign"] = sign
 
